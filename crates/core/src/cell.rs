@@ -1,0 +1,131 @@
+//! The periodic cell: a general (triclinic) parallelepiped.
+
+use glam::{DMat3, DVec3};
+use serde::{Deserialize, Serialize};
+
+/// A periodic cell with edge vectors a, b, c as the columns of the matrix h (angstrom).
+///
+/// Cartesian position r = h s, fractional coordinate s = h^-1 r.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    h: DMat3,
+    inverse: DMat3,
+}
+
+/// Why a matrix is no cell.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CellError {
+    /// The edge vectors are not finite, or span no right-handed volume.
+    #[error(
+        "the cell's edge vectors {0:?} span no positive volume; give finite, right-handed, linearly independent edges"
+    )]
+    Degenerate([DVec3; 3]),
+}
+
+impl Cell {
+    /// The cell whose edge vectors are the columns of `h` (angstrom).
+    pub fn new(h: DMat3) -> Result<Self, CellError> {
+        let volume = h.determinant();
+        if !(volume.is_finite() && volume > 0.0) {
+            return Err(CellError::Degenerate([h.x_axis, h.y_axis, h.z_axis]));
+        }
+        Ok(Self { h, inverse: h.inverse() })
+    }
+
+    /// A rectangular cell with edge lengths `edges` (angstrom).
+    pub fn orthorhombic(edges: DVec3) -> Result<Self, CellError> {
+        Self::new(DMat3::from_diagonal(edges))
+    }
+
+    /// A cube with edge `length` (angstrom).
+    pub fn cubic(length: f64) -> Result<Self, CellError> {
+        Self::orthorhombic(DVec3::splat(length))
+    }
+
+    /// The matrix whose columns are the edge vectors (angstrom).
+    pub fn matrix(&self) -> DMat3 {
+        self.h
+    }
+
+    /// h^-1, whose rows are the reciprocal vectors without 2 pi (1/angstrom).
+    pub fn inverse(&self) -> DMat3 {
+        self.inverse
+    }
+
+    /// det h (angstrom^3).
+    pub fn volume(&self) -> f64 {
+        self.h.determinant()
+    }
+
+    /// Distances between opposite faces along a, b, c (angstrom).
+    pub fn perpendicular_heights(&self) -> DVec3 {
+        let t = self.inverse.transpose();
+        DVec3::new(1.0 / t.x_axis.length(), 1.0 / t.y_axis.length(), 1.0 / t.z_axis.length())
+    }
+
+    /// h s.
+    pub fn cartesian(&self, fractional: DVec3) -> DVec3 {
+        self.h * fractional
+    }
+
+    /// h^-1 r, not wrapped.
+    pub fn fractional(&self, cartesian: DVec3) -> DVec3 {
+        self.inverse * cartesian
+    }
+
+    /// The fractional coordinate moved into [0, 1).
+    pub fn wrap_fractional(s: DVec3) -> DVec3 {
+        let w = s - s.floor();
+        // s = -1e-17 gives w = 1 exactly.
+        DVec3::new(
+            if w.x >= 1.0 { 0.0 } else { w.x },
+            if w.y >= 1.0 { 0.0 } else { w.y },
+            if w.z >= 1.0 { 0.0 } else { w.z },
+        )
+    }
+
+    /// The difference with each fractional component reduced to [-1/2, 1/2], as a Cartesian vector. This is the
+    /// shortest image only for separations below half the smallest perpendicular height.
+    pub fn wrapped_difference(&self, d: DVec3) -> DVec3 {
+        let s = self.inverse * d;
+        self.h * (s - s.round())
+    }
+
+    /// The same cell with every edge multiplied by `factor`.
+    pub fn scaled(&self, factor: f64) -> Self {
+        Self { h: self.h * factor, inverse: self.inverse * (1.0 / factor) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triclinic_cell_maps_there_and_back() {
+        let h = DMat3::from_cols(
+            DVec3::new(10.0, 0.0, 0.0),
+            DVec3::new(2.0, 9.0, 0.0),
+            DVec3::new(-1.0, 1.5, 8.0),
+        );
+        let cell = Cell::new(h).unwrap();
+        let r = DVec3::new(3.0, -20.0, 40.0);
+        // Two f64 matrix products of condition number below 10.
+        assert!((cell.cartesian(cell.fractional(r)) - r).length() < 1e-13);
+        assert!((cell.volume() - 720.0).abs() < 1e-10);
+        assert!((cell.perpendicular_heights().z - 8.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn left_handed_and_flat_cells_are_refused() {
+        assert!(Cell::cubic(0.0).is_err());
+        assert!(Cell::cubic(f64::NAN).is_err());
+        assert!(Cell::orthorhombic(DVec3::new(1.0, 1.0, -1.0)).is_err());
+    }
+
+    #[test]
+    fn wrapping_never_returns_one() {
+        let w = Cell::wrap_fractional(DVec3::new(-1e-17, 1.0, -0.25));
+        assert_eq!(w, DVec3::new(0.0, 0.0, 0.75));
+    }
+}

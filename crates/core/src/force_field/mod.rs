@@ -1,0 +1,45 @@
+//! The force field: a validated description (this module and `file`) and its potentials, one a file.
+
+pub mod born_mayer_huggins;
+
+use crate::topology::{MoleculeKind, Species};
+use born_mayer_huggins::BornMayerHuggins;
+use serde::{Deserialize, Serialize};
+
+/// What happens to the energy at the cutoff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shift {
+    /// Plain truncation.
+    None,
+    /// Short-range and real-space Coulomb energies are shifted to zero at the cutoff; forces are unchanged.
+    Potential,
+}
+
+/// A complete force field in internal units.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForceField {
+    /// Name, e.g. `ckn-rigid`.
+    pub name: String,
+    /// What it is and where it comes from.
+    pub description: String,
+    /// Kinds of atoms.
+    pub species: Vec<Species>,
+    /// Kinds of molecules.
+    pub kinds: Vec<MoleculeKind>,
+    /// Symmetric table `pairs[i * n_species + j]`; `None` is Coulomb only, as the file says explicitly.
+    pub pairs: Vec<Option<BornMayerHuggins>>,
+    /// Short-range cutoff (angstrom): part of the model.
+    pub cutoff: f64,
+    /// Energy shift at the cutoff.
+    pub shift: Shift,
+    /// Add the isotropic tail of -C/r^6 - D/r^8 beyond the cutoff to energy and pressure.
+    pub tail_correction: bool,
+}
+
+impl ForceField {
+    /// The short-range potential of a pair of species.
+    pub fn pair(&self, i: usize, j: usize) -> Option<&BornMayerHuggins> {
+        self.pairs[i * self.species.len() + j].as_ref()
+    }
+}

@@ -1,0 +1,4 @@
+//! What is measured while the run goes on, because its trajectory would be too large.
+
+pub mod multi_tau;
+pub mod window_means;
