@@ -3,7 +3,7 @@
 use glam::{DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 
-use crate::forces::{Energies, ForceError, ListOrigin, Virials};
+use crate::forces::{Energies, ForceError, ListOrigin};
 use crate::observe::window_means::WindowMeans;
 use crate::state::State;
 

@@ -1,1 +1,3 @@
-//! (being written)
+//! Protocols: configuration (TOML) -> stages -> backend -> writers; resume and signals.
+
+pub mod observer;
