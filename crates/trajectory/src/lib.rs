@@ -1,1 +1,7 @@
-//! (being written)
+//! Files of Vitrion: LAMMPS data in and out, H5MD trajectories, checkpoints, extended XYZ.
+
+pub mod lammps_data;
+pub mod rigid_fit;
+
+#[cfg(test)]
+mod test_support;

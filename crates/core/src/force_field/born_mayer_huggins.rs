@@ -24,8 +24,7 @@ impl BornMayerHuggins {
     pub fn energy(&self, r: f64) -> f64 {
         let r2 = 1.0 / (r * r);
         let r6 = r2 * r2 * r2;
-        self.amplitude * ((self.sigma - r) / self.rho).exp()
-            - r6 * (self.dispersion6 + self.dispersion8 * r2)
+        self.amplitude * ((self.sigma - r) / self.rho).exp() - r6 * (self.dispersion6 + self.dispersion8 * r2)
     }
 
     /// -dU/dr (u A/ps^2), positive where repulsive.
