@@ -1,5 +1,7 @@
 //! Files of Vitrion: LAMMPS data in and out, H5MD trajectories, checkpoints, extended XYZ.
 
+pub mod checkpoint;
+pub mod extended_xyz;
 pub mod lammps_data;
 pub mod rigid_fit;
 

@@ -1,0 +1,214 @@
+//! Extended XYZ out: a text format that ASE and OVITO read, any cell.
+//!
+//! One block a frame: the number of atoms; a line of `key=value` (`Lattice` with the three edge vectors, `Origin`, `Properties`,
+//! `pbc`, `Step`, `Time` in ps); one line an atom (species, position in angstrom, velocity in angstrom/ps if there is one).
+//! Numbers carry the fewest digits that determine them.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use glam::DVec3;
+use vitrion_core::cell::Cell;
+use vitrion_core::topology::Topology;
+
+/// What is written of one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Step number.
+    pub step: u64,
+    /// Time (ps).
+    pub time: f64,
+    /// Periodic cell.
+    pub cell: &'a Cell,
+    /// Corner of the cell (angstrom).
+    pub origin: DVec3,
+    /// Per atom (angstrom).
+    pub positions: &'a [DVec3],
+    /// Per atom (A/ps).
+    pub velocities: Option<&'a [DVec3]>,
+}
+
+/// Why a file cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtendedXyzError {
+    /// The system refuses.
+    #[error("{}: cannot be written: {source}; {remedy}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A frame of another system.
+    #[error(
+        "{}: step {step} has {found} positions or velocities for {expected} atoms; write each system to a file of its own",
+        path.display()
+    )]
+    AtomCount {
+        /// The file.
+        path: PathBuf,
+        /// Step of the frame.
+        step: u64,
+        /// Length of its array.
+        found: usize,
+        /// Atoms in the file.
+        expected: usize,
+    },
+}
+
+/// A file being written, frame by frame.
+pub struct ExtendedXyzWriter {
+    path: PathBuf,
+    species: Vec<String>,
+    output: BufWriter<File>,
+}
+
+impl ExtendedXyzWriter {
+    /// Creates the file; one that exists is not overwritten.
+    pub fn create(path: &Path, topology: &Topology) -> Result<Self, ExtendedXyzError> {
+        let species = topology.atom_species.iter().map(|&s| topology.species[s].name.clone()).collect();
+        Self::with_species(path, species)
+    }
+
+    /// Creates the file for atoms with these species names.
+    pub fn with_species(path: &Path, species: Vec<String>) -> Result<Self, ExtendedXyzError> {
+        let file = File::create_new(path).map_err(|source| failed(path, source))?;
+        Ok(Self { path: path.to_path_buf(), species, output: BufWriter::new(file) })
+    }
+
+    /// Appends a frame.
+    pub fn write(&mut self, frame: &Frame) -> Result<(), ExtendedXyzError> {
+        for found in [frame.positions.len(), frame.velocities.map_or(self.species.len(), <[DVec3]>::len)] {
+            if found != self.species.len() {
+                return Err(ExtendedXyzError::AtomCount {
+                    path: self.path.clone(),
+                    step: frame.step,
+                    found,
+                    expected: self.species.len(),
+                });
+            }
+        }
+        write_block(&mut self.output, &self.species, frame).map_err(|source| failed(&self.path, source))
+    }
+
+    /// Writes what is buffered to the disk and closes the file.
+    pub fn finish(mut self) -> Result<(), ExtendedXyzError> {
+        self.output
+            .flush()
+            .and_then(|()| self.output.get_ref().sync_all())
+            .map_err(|source| failed(&self.path, source))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> ExtendedXyzError {
+    let remedy = if source.kind() == io::ErrorKind::AlreadyExists {
+        "remove it first or choose another name"
+    } else {
+        "check the directory, its permissions and the space left"
+    };
+    ExtendedXyzError::Write { path: path.to_path_buf(), source, remedy }
+}
+
+fn write_block(output: &mut impl Write, species: &[String], frame: &Frame) -> io::Result<()> {
+    let h = frame.cell.matrix();
+    let lattice = [h.x_axis, h.y_axis, h.z_axis].map(spaced).join(" ");
+    let velocity = if frame.velocities.is_some() { ":vel:R:3" } else { "" };
+    writeln!(output, "{}", species.len())?;
+    writeln!(
+        output,
+        "Lattice=\"{lattice}\" Origin=\"{}\" Properties=species:S:1:pos:R:3{velocity} pbc=\"T T T\" Step={} Time={}",
+        spaced(frame.origin),
+        frame.step,
+        frame.time
+    )?;
+    for (atom, (name, position)) in species.iter().zip(frame.positions).enumerate() {
+        write!(output, "{name} {}", spaced(*position))?;
+        match frame.velocities {
+            Some(velocities) => writeln!(output, " {}", spaced(velocities[atom]))?,
+            None => writeln!(output)?,
+        }
+    }
+    Ok(())
+}
+
+fn spaced(v: DVec3) -> String {
+    format!("{} {} {}", v.x, v.y, v.z)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::rigid;
+    use glam::DMat3;
+
+    #[test]
+    fn frames_carry_cell_time_and_every_digit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.xyz");
+        let force_field = rigid();
+        let topology = Topology::new(force_field.species, force_field.kinds, &[2, 1]);
+        let columns = [DVec3::new(10.0, 0.0, 0.0), DVec3::new(1.5, 9.0, 0.0), DVec3::new(0.0, -0.25, 8.0)];
+        let cell = Cell::new(DMat3::from_cols(columns[0], columns[1], columns[2])).unwrap();
+        let positions = [DVec3::new(0.1, 1.0 / 3.0, -2.0), DVec3::new(5.0, 6.0, 7.0)];
+        let mut frame = Frame {
+            step: 5_000_000_000,
+            time: 20_000_000.0,
+            cell: &cell,
+            origin: DVec3::new(-1.0, 0.0, 0.0),
+            positions: &positions,
+            velocities: None,
+        };
+        let mut writer = ExtendedXyzWriter::create(&path, &topology).unwrap();
+        writer.write(&frame).unwrap();
+        frame.velocities = Some(&positions);
+        writer.write(&frame).unwrap();
+        frame.positions = &positions[..1];
+        let error = writer.write(&frame).unwrap_err().to_string();
+        assert!(error.contains("step 5000000000 has 1 positions or velocities for 2 atoms"), "{error}");
+        writer.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "2",
+                "Lattice=\"10 0 0 1.5 9 0 0 -0.25 8\" Origin=\"-1 0 0\" Properties=species:S:1:pos:R:3 pbc=\"T T T\" \
+                 Step=5000000000 Time=20000000",
+                "Ca 0.1 0.3333333333333333 -2",
+                "K 5 6 7",
+            ]
+        );
+        assert!(lines[5].contains("Properties=species:S:1:pos:R:3:vel:R:3 "));
+        assert_eq!(lines[7], "K 5 6 7 5 6 7");
+        let error = ExtendedXyzWriter::create(&path, &topology).err().unwrap().to_string();
+        assert!(error.contains("remove it first"), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_reported() {
+        if !Path::new("/dev/full").exists() {
+            return;
+        }
+        let output = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut writer = ExtendedXyzWriter {
+            path: PathBuf::from("x.xyz"),
+            species: vec!["K".to_string()],
+            output: BufWriter::new(output),
+        };
+        let cell = Cell::cubic(10.0).unwrap();
+        let frame = Frame {
+            step: 0,
+            time: 0.0,
+            cell: &cell,
+            origin: DVec3::ZERO,
+            positions: &[DVec3::ONE],
+            velocities: None,
+        };
+        writer.write(&frame).unwrap();
+        let error = writer.finish().unwrap_err().to_string();
+        assert!(error.starts_with("x.xyz: cannot be written") && error.contains("space left"), "{error}");
+    }
+}
