@@ -1,6 +1,11 @@
 //! The force field: a validated description (this module and `file`) and its potentials, one a file.
 
+pub mod bonded;
 pub mod born_mayer_huggins;
+pub mod harmonic_angle;
+pub mod harmonic_bond;
+pub mod harmonic_improper;
+pub mod tail_correction;
 
 use crate::topology::{MoleculeKind, Species};
 use born_mayer_huggins::BornMayerHuggins;
