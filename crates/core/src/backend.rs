@@ -19,9 +19,9 @@ pub struct SetPoint {
 }
 
 impl SetPoint {
-    /// Value after `step` steps of `timestep` ps.
+    /// Value at `step` of the run with steps of `timestep` ps; `start` before the stage.
     pub fn at(&self, step: u64, timestep: f64) -> f64 {
-        self.start + self.rate * ((step - self.start_step) as f64 * timestep)
+        self.start + self.rate * (step.saturating_sub(self.start_step) as f64 * timestep)
     }
 }
 
@@ -182,6 +182,9 @@ pub enum BackendError {
         /// Body (from 0).
         body: usize,
     },
+    /// Dynamics were asked for before a stage.
+    #[error("no stage has begun, so there are no dynamics to advance; call `begin_stage` first")]
+    NoStage,
     /// The checkpoint does not fit this system.
     #[error("the checkpoint holds {found} but this system has {expected}")]
     Mismatch {

@@ -1,1 +1,3 @@
-//! (being written)
+//! The CPU: the backend that advances replicas, and its force kernels.
+
+pub mod backend;

@@ -1,0 +1,455 @@
+//! [`CpuBackend`]: replicas advanced side by side with rayon, each with a force kernel of its own.
+//!
+//! A replica's trajectory depends on nothing but its own state, kernel and set points: not on the other replicas, the
+//! number of threads, how [`Backend::advance`] is cut into calls, nor when observables are asked for.
+
+use std::sync::Arc;
+
+use glam::{DMat3, DVec3};
+use rayon::prelude::*;
+
+use crate::backend::{
+    Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Sampling, Sink, Thermo,
+};
+use crate::forces::{ForceKernel, ListOrigin};
+use crate::integrators::body_forces::BodyForces;
+use crate::integrators::thermodynamics::{pressure_tensor, remove_centre_of_mass_velocity};
+use crate::integrators::{Motion, StepError};
+use crate::observe::window_means::WindowMeans;
+use crate::state::{ExtendedVariables, ReplicaMut, State};
+use crate::topology::Topology;
+
+/// Steps between deliveries to the sink; also how far a failed chunk is repeated.
+const CHUNK: u64 = 256;
+
+/// Executes dynamics on the CPU in f64, with any force kernel.
+///
+/// Work is done in chunks of at most 256 steps. When a step fails in one replica, all replicas go back to the start of the
+/// chunk and are advanced again, the same bits, to the last step that all of them can do; the streams up to there are
+/// delivered and the error names the replica and the step that failed.
+pub struct CpuBackend {
+    topology: Arc<Topology>,
+    kernels: Vec<Box<dyn ForceKernel>>,
+    forces: Vec<BodyForces>,
+    streams: Vec<Stream>,
+    electrostatics: ElectrostaticsParameters,
+    name: String,
+    state: State,
+    centre_bodies: Vec<usize>,
+    stage: Option<Stage>,
+}
+
+/// The stage in progress.
+struct Stage {
+    dynamics: Dynamics,
+    sampling: Sampling,
+    /// The stage's first step: streams count from here.
+    start_step: u64,
+    motion: Vec<Motion>,
+    window_means: Option<WindowMeans>,
+}
+
+/// What one replica has sampled since the last delivery.
+#[derive(Default)]
+struct Stream {
+    stress: Vec<(u64, DMat3)>,
+    /// Steps of the window samples; their centres follow one another in `centres`.
+    window_steps: Vec<u64>,
+    centres: Vec<DVec3>,
+}
+
+/// One replica with all that its step needs.
+struct Task<'a> {
+    replica: ReplicaMut<'a>,
+    kernel: &'a mut Box<dyn ForceKernel>,
+    forces: &'a mut BodyForces,
+    stream: &'a mut Stream,
+}
+
+/// The state and the neighbour lists at the start of a chunk.
+struct Backup {
+    state: State,
+    list_origins: Vec<Option<ListOrigin>>,
+}
+
+impl CpuBackend {
+    /// A backend for `state`, with one kernel a replica. The centre of mass of each replica is brought to rest.
+    pub fn new(
+        topology: Arc<Topology>,
+        kernels: Vec<Box<dyn ForceKernel>>,
+        electrostatics: ElectrostaticsParameters,
+        name: String,
+        state: State,
+    ) -> Result<Self, BackendError> {
+        if kernels.len() != state.n_replicas {
+            return Err(mismatch(
+                format!("{} replicas", state.n_replicas),
+                format!("{} force kernels", kernels.len()),
+            ));
+        }
+        let mut backend = Self {
+            forces: kernels.iter().map(|_| BodyForces::new(&topology)).collect(),
+            streams: kernels.iter().map(|_| Stream::default()).collect(),
+            centre_bodies: centre_bodies(&topology),
+            topology,
+            kernels,
+            electrostatics,
+            name,
+            state: state.clone(),
+            stage: None,
+        };
+        backend.set_state(state)?;
+        Ok(backend)
+    }
+
+    /// The system.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// The state must have the shape of this system and be finite.
+    fn check(&self, state: &State) -> Result<(), BackendError> {
+        let n = self.kernels.len() * self.topology.n_bodies();
+        let shape = |s: &State| format!("{} replicas of {} bodies", s.n_replicas, s.n_bodies);
+        let lengths = [
+            state.centre.len(),
+            state.unwrapped.len(),
+            state.velocity.len(),
+            state.orientation.len(),
+            state.quaternion_momentum.len(),
+        ];
+        let replicas = [state.n_replicas, state.cells.len(), state.extended.len()];
+        if lengths != [n; 5]
+            || replicas != [self.kernels.len(); 3]
+            || state.n_bodies != self.topology.n_bodies()
+        {
+            return Err(mismatch(
+                format!("{} (arrays of {lengths:?})", shape(state)),
+                format!("{} replicas of {} bodies", self.kernels.len(), self.topology.n_bodies()),
+            ));
+        }
+        for index in 0..n {
+            let finite = state.centre[index].is_finite()
+                && state.unwrapped[index].is_finite()
+                && state.velocity[index].is_finite()
+                && state.orientation[index].is_finite()
+                && state.quaternion_momentum[index].is_finite();
+            if !finite {
+                let (replica, body) = (index / state.n_bodies, index % state.n_bodies);
+                return Err(BackendError::NotFinite { replica, step: state.step, body });
+            }
+        }
+        Ok(())
+    }
+
+    fn invalidate_forces(&mut self) {
+        self.forces.iter_mut().for_each(BodyForces::invalidate);
+    }
+
+    /// Runs `work` on every replica in parallel; of several failures the earliest step, then the first replica, is reported.
+    fn for_each_replica(
+        &mut self,
+        work: impl Fn(&mut Task) -> Result<(), (u64, StepError)> + Sync,
+    ) -> Result<(), BackendError> {
+        let mut tasks: Vec<Task> = self
+            .state
+            .replicas_mut()
+            .into_iter()
+            .zip(&mut self.kernels)
+            .zip(&mut self.forces)
+            .zip(&mut self.streams)
+            .map(|(((replica, kernel), forces), stream)| Task { replica, kernel, forces, stream })
+            .collect();
+        let results: Vec<_> = tasks.par_iter_mut().map(&work).collect();
+        let failures = results.into_iter().enumerate().filter_map(|(replica, r)| Some((replica, r.err()?)));
+        match failures.min_by_key(|(replica, (step, _))| (*step, *replica)) {
+            None => Ok(()),
+            Some((replica, (step, error))) => Err(named(replica, step, error)),
+        }
+    }
+
+    /// Makes the forces at the present positions current; with energies and virial if asked for.
+    fn ensure_forces(&mut self, energy_and_virial: bool) -> Result<(), BackendError> {
+        let (topology, step) = (Arc::clone(&self.topology), self.state.step);
+        self.for_each_replica(|task| {
+            task.forces
+                .ensure(&topology, &task.replica, task.kernel.as_mut(), energy_and_virial)
+                .map_err(|error| (step, error.into()))
+        })
+    }
+
+    /// Advances by `steps` steps and delivers what was sampled.
+    fn advance_chunk(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<(), BackendError> {
+        self.ensure_forces(false)?;
+        let backup = Backup {
+            state: self.state.clone(),
+            list_origins: self.kernels.iter().map(|k| k.list_origin()).collect(),
+        };
+        let failure = self.run_chunk(steps).err();
+        if let Some(error) = &failure {
+            let possible = failed_step(error).saturating_sub(backup.state.step + 1);
+            self.roll_back(&backup)?;
+            if let Err(unexpected) = self.run_chunk(possible) {
+                self.roll_back(&backup)?;
+                return Err(unexpected);
+            }
+        }
+        self.deliver(sink);
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn roll_back(&mut self, backup: &Backup) -> Result<(), BackendError> {
+        self.state.clone_from(&backup.state);
+        self.restore_lists(&backup.list_origins)?;
+        self.invalidate_forces();
+        self.streams.iter_mut().for_each(Stream::clear);
+        Ok(())
+    }
+
+    fn restore_lists(&mut self, origins: &[Option<ListOrigin>]) -> Result<(), BackendError> {
+        let step = self.state.step;
+        for (replica, (kernel, origin)) in self.kernels.iter_mut().zip(origins).enumerate() {
+            if let Some(origin) = origin {
+                kernel.restore_list(origin).map_err(|source| BackendError::Forces {
+                    replica,
+                    step,
+                    source,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_chunk(&mut self, steps: u64) -> Result<(), BackendError> {
+        let stage = self.stage.take().ok_or(BackendError::NoStage)?;
+        let topology = Arc::clone(&self.topology);
+        let centre_bodies = std::mem::take(&mut self.centre_bodies);
+        let first = self.state.step;
+        let result = self.for_each_replica(|task| {
+            for step in first..first + steps {
+                task.step(&topology, &stage, step, &centre_bodies).map_err(|error| (step + 1, error))?;
+            }
+            Ok(())
+        });
+        self.centre_bodies = centre_bodies;
+        self.stage = Some(stage);
+        self.state.step += if result.is_ok() { steps } else { 0 };
+        result
+    }
+
+    /// Hands the streams to the sink: stress replica by replica, then the windows that are complete.
+    fn deliver(&mut self, sink: &mut dyn Sink) {
+        for (replica, stream) in self.streams.iter().enumerate() {
+            for &(step, tensor) in &stream.stress {
+                sink.stress(replica, step, tensor);
+            }
+        }
+        let n = self.centre_bodies.len();
+        let window_means = self.stage.as_mut().and_then(|stage| stage.window_means.as_mut());
+        if let (Some(window_means), Some(first)) = (window_means, self.streams.first()) {
+            let mut sample = Vec::with_capacity(n * self.streams.len());
+            for (index, &step) in first.window_steps.iter().enumerate() {
+                sample.clear();
+                for stream in &self.streams {
+                    sample.extend_from_slice(&stream.centres[index * n..(index + 1) * n]);
+                }
+                if let Some(means) = window_means.add(&sample) {
+                    for replica in 0..self.streams.len() {
+                        sink.window_mean(replica, step, &means[replica * n..(replica + 1) * n]);
+                    }
+                }
+            }
+        }
+        self.streams.iter_mut().for_each(Stream::clear);
+    }
+
+    fn empty_window_means(&self, sampling: &Sampling) -> Option<WindowMeans> {
+        sampling.window.map(|w| WindowMeans::new(w, self.centre_bodies.len() * self.kernels.len()))
+    }
+}
+
+impl Task<'_> {
+    /// Does step `step` + 1 and samples the streams that are due after it.
+    fn step(
+        &mut self,
+        topology: &Topology,
+        stage: &Stage,
+        step: u64,
+        centre_bodies: &[usize],
+    ) -> Result<(), StepError> {
+        let since_start = (step + 1).saturating_sub(stage.start_step);
+        let due = |every: u64| since_start > 0 && since_start.is_multiple_of(every.max(1));
+        let stress_due = stage.sampling.stress_every.is_some_and(due);
+        let replica = &mut self.replica;
+        stage.motion[replica.index].step(
+            topology,
+            step,
+            replica,
+            self.kernel.as_mut(),
+            self.forces,
+            stress_due,
+        )?;
+        if let (true, Some(configuration)) = (stress_due, self.forces.configuration()) {
+            let tensor = pressure_tensor(topology, replica, configuration.molecular_virial);
+            self.stream.stress.push((step + 1, tensor));
+        }
+        if stage.sampling.window.is_some_and(|w| due(w.sample_every)) {
+            self.stream.window_steps.push(step + 1);
+            self.stream.centres.extend(centre_bodies.iter().map(|&body| replica.unwrapped[body]));
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn clear(&mut self) {
+        self.stress.clear();
+        self.window_steps.clear();
+        self.centres.clear();
+    }
+}
+
+impl Backend for CpuBackend {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn electrostatics(&self) -> ElectrostaticsParameters {
+        self.electrostatics
+    }
+
+    /// Streams count from the `start_step` of the first replica's temperature set point, so give set points in NVE too if
+    /// the stage may be resumed; without any they count from the present step.
+    fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
+        let motion = (0..self.kernels.len())
+            .map(|replica| Motion::new(&self.topology, dynamics, replica))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|missing| mismatch(missing.to_string(), "one for each replica".to_owned()))?;
+        let continues = self.stage.as_ref().is_some_and(|s| s.dynamics.ensemble == dynamics.ensemble);
+        if !continues {
+            self.state.extended.fill(ExtendedVariables::default());
+        }
+        self.stage = Some(Stage {
+            dynamics: dynamics.clone(),
+            sampling: *sampling,
+            start_step: dynamics.temperature.first().map_or(self.state.step, |t| t.start_step),
+            motion,
+            window_means: self.empty_window_means(sampling),
+        });
+        Ok(())
+    }
+
+    fn advance(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<(), BackendError> {
+        if self.stage.is_none() {
+            return Err(BackendError::NoStage);
+        }
+        let mut left = steps;
+        while left > 0 {
+            let chunk = left.min(CHUNK);
+            self.advance_chunk(chunk, sink)?;
+            left -= chunk;
+        }
+        Ok(())
+    }
+
+    fn minimize(&mut self, max_steps: u64, force_tolerance: f64) -> Result<Vec<f64>, BackendError> {
+        let _ = (max_steps, force_tolerance);
+        Err(BackendError::NoStage)
+    }
+
+    fn thermo(&mut self) -> Result<Vec<Thermo>, BackendError> {
+        self.ensure_forces(true)?;
+        let step = self.state.step;
+        let motion = self.stage.as_ref().map(|stage| stage.motion.as_slice());
+        let replicas = self.state.replicas_mut();
+        let present = replicas.iter().zip(&self.forces).filter_map(|(r, f)| Some((r, f.configuration()?)));
+        Ok(present
+            .map(|(replica, configuration)| match motion {
+                Some(motion) => motion[replica.index].thermo(&self.topology, step, replica, configuration),
+                None => {
+                    crate::integrators::thermodynamics::instantaneous(&self.topology, replica, configuration)
+                }
+            })
+            .collect())
+    }
+
+    fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Also brings the centre of mass of each replica to rest and starts the window means afresh.
+    fn set_state(&mut self, state: State) -> Result<(), BackendError> {
+        self.check(&state)?;
+        self.state = state;
+        remove_centre_of_mass_velocity(&self.topology, &mut self.state);
+        self.invalidate_forces();
+        let empty = self.stage.as_ref().and_then(|stage| self.empty_window_means(&stage.sampling));
+        if let Some(stage) = &mut self.stage {
+            stage.window_means = empty;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> BackendCheckpoint {
+        BackendCheckpoint {
+            state: self.state.clone(),
+            list_origins: self.kernels.iter().map(|k| k.list_origin()).collect(),
+            window_means: self.stage.as_ref().and_then(|stage| stage.window_means.clone()),
+            electrostatics: self.electrostatics,
+            backend: self.name.clone(),
+        }
+    }
+
+    fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError> {
+        self.check(&checkpoint.state)?;
+        if checkpoint.list_origins.len() != self.kernels.len() {
+            let found = format!("neighbour lists of {} replicas", checkpoint.list_origins.len());
+            return Err(mismatch(found, format!("{} replicas", self.kernels.len())));
+        }
+        if checkpoint.backend != self.name || checkpoint.electrostatics != self.electrostatics {
+            return Err(mismatch(
+                format!("a run of `{}` with {:?}", checkpoint.backend, checkpoint.electrostatics),
+                format!("`{}` with {:?}", self.name, self.electrostatics),
+            ));
+        }
+        if let Some(stage) = &mut self.stage {
+            let window = checkpoint.window_means.as_ref().map(WindowMeans::window);
+            if window != stage.sampling.window {
+                let found = format!("window means {window:?}");
+                return Err(mismatch(found, format!("{:?}", stage.sampling.window)));
+            }
+            stage.window_means.clone_from(&checkpoint.window_means);
+        }
+        self.state.clone_from(&checkpoint.state);
+        self.invalidate_forces();
+        self.restore_lists(&checkpoint.list_origins)
+    }
+}
+
+/// The body of each molecule's centre atom.
+fn centre_bodies(topology: &Topology) -> Vec<usize> {
+    let mut body_of_atom = Vec::with_capacity(topology.n_atoms());
+    for (index, body) in topology.bodies.iter().enumerate() {
+        body_of_atom.extend(std::iter::repeat_n(index, body.n_atoms));
+    }
+    topology.centre_atoms().into_iter().map(|atom| body_of_atom[atom]).collect()
+}
+
+fn mismatch(found: String, expected: String) -> BackendError {
+    BackendError::Mismatch { found, expected }
+}
+
+fn named(replica: usize, step: u64, error: StepError) -> BackendError {
+    match error {
+        StepError::Forces(source) => BackendError::Forces { replica, step, source },
+        StepError::NotFinite { body } => BackendError::NotFinite { replica, step, body },
+    }
+}
+
+/// The step that could not be done.
+fn failed_step(error: &BackendError) -> u64 {
+    match error {
+        BackendError::Forces { step, .. } | BackendError::NotFinite { step, .. } => *step,
+        BackendError::NoStage | BackendError::Mismatch { .. } => 0,
+    }
+}
