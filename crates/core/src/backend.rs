@@ -72,7 +72,7 @@ pub struct Window {
 }
 
 /// Instantaneous observables of one replica at the end of a step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Thermo {
     /// Kinetic temperature of all degrees of freedom (K).
     pub temperature: f64,
@@ -96,6 +96,25 @@ pub struct Thermo {
     pub target_temperature: f64,
     /// Set point of the pressure now (u/(A ps^2)); zero unless NPT.
     pub target_pressure: f64,
+}
+
+impl Default for Thermo {
+    /// All zero. (Deriving it would give an identity matrix, glam's default.)
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            translational_temperature: 0.0,
+            rotational_temperature: 0.0,
+            kinetic_energy: 0.0,
+            energies: Energies::default(),
+            volume: 0.0,
+            pressure: 0.0,
+            pressure_tensor: DMat3::ZERO,
+            conserved: 0.0,
+            target_temperature: 0.0,
+            target_pressure: 0.0,
+        }
+    }
 }
 
 /// Receives the streams of [`Backend::advance`]. Calls for one replica come in the order of the steps.

@@ -40,7 +40,7 @@ impl Energies {
 
 /// Atomic virial by term, W_ab = sum of r_a f_b over atoms (pairs: minimum-image vectors), in u A^2/ps^2. The
 /// configurational pressure is W/V.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Virials {
     /// Born-Mayer-Huggins (with the tail correction's share, when that option is on).
     pub short_range: DMat3,
@@ -48,6 +48,13 @@ pub struct Virials {
     pub coulomb: DMat3,
     /// Bonds, angles and impropers.
     pub bonded: DMat3,
+}
+
+impl Default for Virials {
+    /// All zero. (Deriving it would give identity matrices, glam's default.)
+    fn default() -> Self {
+        Self { short_range: DMat3::ZERO, coulomb: DMat3::ZERO, bonded: DMat3::ZERO }
+    }
 }
 
 impl Virials {
