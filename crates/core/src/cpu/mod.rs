@@ -1,3 +1,4 @@
 //! The CPU: the backend that advances replicas, and its force kernels.
 
 pub mod backend;
+pub mod simd;

@@ -1,1 +1,7 @@
-//! (being written)
+//! The reciprocal part of the Coulomb energy.
+
+pub mod b_spline;
+mod influence;
+mod mesh;
+mod planes;
+pub mod pme;

@@ -1,0 +1,224 @@
+//! Charges onto the mesh and potential back to the atoms: the kernels whose cost grows with the number of atoms.
+//!
+//! Mesh rows run along c and carry [`LANES`] further points, copies of the row's beginning, so that an atom's weights along
+//! c are always one contiguous vector. Charges add up as integers, so that neither the order of the atoms nor the division
+//! of the work changes a bit.
+
+#![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+
+use super::b_spline::{LANES, SplineWeights};
+use crate::cpu::simd::Kernel;
+
+/// Shape of the mesh in memory: `[x][y][z]`, rows padded by [`LANES`].
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    /// Points along a, b, c.
+    pub grid: [usize; 3],
+    /// Length of a row along c with its padding.
+    pub row: usize,
+    /// Length of one plane of constant x.
+    pub plane: usize,
+    /// Start of row y in a plane, for y = 0 .. K_b + LANES - 1, wrapped.
+    row_starts: Vec<u32>,
+    /// Plane x, for x = 0 .. K_a + LANES - 1, wrapped.
+    planes: Vec<u32>,
+}
+
+impl Shape {
+    pub fn new(grid: [usize; 3]) -> Self {
+        let row = grid[2] + LANES;
+        Self {
+            grid,
+            row,
+            plane: row * grid[1],
+            row_starts: (0..grid[1] + LANES).map(|y| ((y % grid[1]) * row) as u32).collect(),
+            planes: (0..grid[0] + LANES).map(|x| (x % grid[0]) as u32).collect(),
+        }
+    }
+}
+
+/// Where an atom sits on the mesh.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Anchor {
+    /// Lowest mesh point of its weights along a, b, c.
+    pub point: [u32; 3],
+    /// Charge (e).
+    pub charge: f32,
+}
+
+/// An atom's weights and their slopes along a, b, c.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(super) struct Stencil {
+    weight: [[f32; LANES]; 3],
+    slope: [[f32; LANES]; 3],
+}
+
+/// Splits a fixed-point coordinate (2^-32 of the edge, any sign) into mesh point and fraction, exactly.
+#[inline(always)]
+fn mesh_coordinate(fixed: i32, points: usize) -> (u32, f32) {
+    let product = u64::from(fixed.cast_unsigned()) * points as u64;
+    // 24 bits are what an f32 below one can hold; the conversion is exact.
+    let fraction = (product as u32 >> 8).cast_signed() as f32 * (1.0 / 16_777_216.0);
+    ((product >> 32) as u32, fraction)
+}
+
+/// The plane on which an atom's weights begin.
+#[inline]
+pub(super) fn first_plane(fractional: &[i32; 3], grid: [usize; 3]) -> usize {
+    mesh_coordinate(fractional[0], grid[0]).0 as usize
+}
+
+/// Computes anchors and stencils of the atoms listed in `order`.
+pub(super) struct ComputeStencils<'a, const P: usize> {
+    pub weights: &'a SplineWeights,
+    pub grid: [usize; 3],
+    pub order: &'a [u32],
+    pub fractional: &'a [[i32; 3]],
+    pub charges: &'a [f32],
+    pub anchors: &'a mut [Anchor],
+    pub stencils: &'a mut [Stencil],
+}
+
+impl<const P: usize> Kernel for ComputeStencils<'_, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let table = self.weights.clone();
+        for ((&atom, anchor), stencil) in self.order.iter().zip(self.anchors).zip(self.stencils) {
+            let position = self.fractional[atom as usize];
+            anchor.charge = self.charges[atom as usize];
+            for axis in 0..3 {
+                let (point, fraction) = mesh_coordinate(position[axis], self.grid[axis]);
+                anchor.point[axis] = point;
+                let (weight, slope) = table.evaluate::<P>(fraction - 0.5);
+                stencil.weight[axis] = weight;
+                stencil.slope[axis] = slope;
+            }
+        }
+    }
+}
+
+/// Adding this to |x| <= 2^22 leaves the integer nearest to x in the low bits of the sum.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// x rounded to an integer, |x| <= 2^22.
+#[inline(always)]
+fn round_to_integer(x: f32) -> i32 {
+    (x + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits()).cast_signed()
+}
+
+/// Spreads charges onto the planes `first_plane ..`, as many as `planes` holds, in units of 1/scale e.
+pub(super) struct Spread<'a, const P: usize> {
+    pub shape: &'a Shape,
+    /// Atoms sorted by [`first_plane`]: those of plane x are `bins[x] .. bins[x + 1]`.
+    pub bins: &'a [u32],
+    pub anchors: &'a [Anchor],
+    pub stencils: &'a [Stencil],
+    pub scale: f32,
+    pub first_plane: usize,
+    pub planes: &'a mut [i32],
+}
+
+impl<const P: usize> Kernel for Spread<'_, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let plane = self.shape.plane;
+        let n_planes = self.planes.len() / plane;
+        let n_bins = self.shape.grid[0];
+        self.planes.fill(0);
+        // Bin number `step` begins P - 1 - step planes before our first one.
+        for step in 0..n_planes + P - 1 {
+            let bin = (self.first_plane + n_bins + step - (P - 1)) % n_bins;
+            let lowest = (P - 1).saturating_sub(step);
+            let beyond = P.min(n_planes + P - 1 - step);
+            let atoms = self.bins[bin] as usize..self.bins[bin + 1] as usize;
+            for (anchor, stencil) in self.anchors[atoms.clone()].iter().zip(&self.stencils[atoms]) {
+                let z = anchor.point[2] as usize;
+                let y = anchor.point[1] as usize;
+                let starts: &[u32; P] = self.shape.row_starts[y..y + P].try_into().expect("P starts");
+                let along_z = stencil.weight[2];
+                let charge = anchor.charge * self.scale;
+                for j in lowest..beyond {
+                    let q_x = charge * stencil.weight[0][j];
+                    let target = &mut self.planes[(step + j - (P - 1)) * plane..][..plane];
+                    for i in 0..P {
+                        let q_xy = q_x * stencil.weight[1][i];
+                        let at = starts[i] as usize + z;
+                        let row: &mut [i32; LANES] =
+                            (&mut target[at..at + LANES]).try_into().expect("LANES points");
+                        for lane in 0..LANES {
+                            row[lane] = row[lane].wrapping_add(round_to_integer(q_xy * along_z[lane]));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Gradient of the potential at each atom, times -charge, rotated to Cartesian axes.
+pub(super) struct Gather<'a, const P: usize> {
+    pub shape: &'a Shape,
+    pub anchors: &'a [Anchor],
+    pub stencils: &'a [Stencil],
+    pub potential: &'a [f32],
+    /// Columns are the reciprocal vectors (without 2 pi) times the mesh points along their axis, negated (1/angstrom).
+    pub to_force: [[f32; 3]; 3],
+    pub forces: &'a mut [[f32; 3]],
+}
+
+impl<const P: usize> Kernel for Gather<'_, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for ((anchor, stencil), force) in self.anchors.iter().zip(self.stencils).zip(self.forces) {
+            let gradient = gradient::<P>(self.shape, anchor, stencil, self.potential);
+            for axis in 0..3 {
+                force[axis] = anchor.charge
+                    * (self.to_force[0][axis] * gradient[0]
+                        + self.to_force[1][axis] * gradient[1]
+                        + self.to_force[2][axis] * gradient[2]);
+            }
+        }
+    }
+}
+
+/// d(potential)/du along the three mesh axes.
+#[inline(always)]
+fn gradient<const P: usize>(
+    shape: &Shape,
+    anchor: &Anchor,
+    stencil: &Stencil,
+    potential: &[f32],
+) -> [f32; 3] {
+    let [x, y, z] = anchor.point.map(|p| p as usize);
+    let starts: &[u32; P] = shape.row_starts[y..y + P].try_into().expect("P starts");
+    let planes: &[u32; P] = shape.planes[x..x + P].try_into().expect("P planes");
+    let mut sums = [[0.0f32; LANES]; 3];
+    for j in 0..P {
+        let source = &potential[planes[j] as usize * shape.plane..][..shape.plane];
+        let (mut value, mut slope_y) = ([0.0f32; LANES], [0.0f32; LANES]);
+        for i in 0..P {
+            let at = starts[i] as usize + z;
+            let row: &[f32; LANES] = source[at..at + LANES].try_into().expect("LANES points");
+            for lane in 0..LANES {
+                value[lane] += stencil.weight[1][i] * row[lane];
+                slope_y[lane] += stencil.slope[1][i] * row[lane];
+            }
+        }
+        for lane in 0..LANES {
+            sums[0][lane] += stencil.slope[0][j] * value[lane];
+            sums[1][lane] += stencil.weight[0][j] * slope_y[lane];
+            sums[2][lane] += stencil.weight[0][j] * value[lane];
+        }
+    }
+    let mut products = [[0.0f32; LANES]; 3];
+    for lane in 0..LANES {
+        products[0][lane] = sums[0][lane] * stencil.weight[2][lane];
+        products[1][lane] = sums[1][lane] * stencil.weight[2][lane];
+        products[2][lane] = sums[2][lane] * stencil.slope[2][lane];
+    }
+    products.map(|p| ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7])))
+}
