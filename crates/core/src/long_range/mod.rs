@@ -1,6 +1,7 @@
 //! The reciprocal part of the Coulomb energy.
 
 pub mod b_spline;
+pub mod ewald;
 mod influence;
 mod mesh;
 mod planes;

@@ -1,1 +1,3 @@
-//! (being written)
+//! Which atoms are near which.
+
+pub mod all_images;

@@ -1,0 +1,221 @@
+//! The judge: every term in f64, exact Ewald, all images within the cutoffs, in cells of any shape and size.
+
+use glam::{DMat3, DVec3};
+use rayon::prelude::*;
+
+use crate::backend::ElectrostaticsParameters;
+use crate::cell::Cell;
+use crate::force_field::bonded::{add_bonded_forces, outer};
+use crate::force_field::born_mayer_huggins::BornMayerHuggins;
+use crate::force_field::tail_correction::TailCorrection;
+use crate::force_field::{ForceField, Shift};
+use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, Request, Virials};
+use crate::long_range::ewald::{EwaldParameters, ReciprocalSum, add_excluded_pairs, screened, self_energy};
+use crate::neighbors::all_images::{AllImages, Image};
+use crate::topology::Topology;
+use crate::units::COULOMB;
+
+/// What a user may ask of the reference kernel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReferenceOptions {
+    /// Short-range cutoff (angstrom); the force field's by default.
+    pub short_range_cutoff: Option<f64>,
+    /// Energy shift at the cutoffs; the force field's by default.
+    pub shift: Option<Shift>,
+    /// Relative size of the terms at which both Ewald sums end.
+    pub coulomb_tolerance: f64,
+}
+
+impl Default for ReferenceOptions {
+    fn default() -> Self {
+        Self { short_range_cutoff: None, shift: None, coulomb_tolerance: 1e-12 }
+    }
+}
+
+/// A pair of species.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    potential: Option<BornMayerHuggins>,
+    /// U(r_c) if energies are shifted, else 0.
+    potential_shift: f64,
+    /// q_i q_j e^2/(4 pi eps0).
+    charge_product: f64,
+}
+
+/// What the images around one atom do to it; half of each pair.
+#[derive(Clone, Copy, Debug, Default)]
+struct AtomSum {
+    force: DVec3,
+    short_range: f64,
+    coulomb: f64,
+    short_range_virial: DMat3,
+    coulomb_virial: DMat3,
+}
+
+/// Force kernel in f64. Results are bitwise the same for any number of threads: every atom sums its own neighbours, and
+/// sums over atoms run in order.
+pub struct ReferenceKernel {
+    topology: Topology,
+    charges: Vec<f64>,
+    /// `pairs[i * n_species + j]`.
+    pairs: Vec<Pair>,
+    cutoff: f64,
+    ewald: EwaldParameters,
+    /// erfc(alpha r_c)/r_c if energies are shifted, else 0.
+    coulomb_shift: f64,
+    self_energy: f64,
+    tail: TailCorrection,
+    reciprocal: ReciprocalSum,
+    soft_core: bool,
+}
+
+impl ReferenceKernel {
+    /// A kernel whose Ewald parameters follow from the tolerance and suit `cell`. `topology` must be neutral, as the
+    /// loaders and the builder ensure.
+    pub fn new(
+        force_field: &ForceField,
+        topology: &Topology,
+        cell: &Cell,
+        options: ReferenceOptions,
+    ) -> Self {
+        let ewald = EwaldParameters::balanced(options.coulomb_tolerance, cell, topology.n_atoms());
+        Self::with_parameters(force_field, topology, cell, options, ewald)
+    }
+
+    /// A kernel with given Ewald parameters; the tolerance in `options` is not used.
+    pub fn with_parameters(
+        force_field: &ForceField,
+        topology: &Topology,
+        cell: &Cell,
+        options: ReferenceOptions,
+        ewald: EwaldParameters,
+    ) -> Self {
+        let charges = topology.charges();
+        debug_assert!(charges.iter().sum::<f64>().abs() < 1e-6, "charged system");
+        let cutoff = options.short_range_cutoff.unwrap_or(force_field.cutoff);
+        let shifted = options.shift.unwrap_or(force_field.shift) == Shift::Potential;
+        let species = &topology.species;
+        let pair = |(i, j): (usize, usize)| {
+            let potential = force_field.pair(i, j).copied();
+            Pair {
+                potential,
+                potential_shift: potential.filter(|_| shifted).map_or(0.0, |p| p.energy(cutoff)),
+                charge_product: COULOMB * species[i].charge * species[j].charge,
+            }
+        };
+        let n = species.len();
+        Self {
+            pairs: (0..n * n).map(|index| pair((index / n, index % n))).collect(),
+            cutoff,
+            ewald,
+            coulomb_shift: if shifted { screened(ewald.alpha, ewald.cutoff).energy } else { 0.0 },
+            self_energy: self_energy(ewald.alpha, &charges),
+            tail: TailCorrection::new(force_field, topology, cutoff),
+            reciprocal: ReciprocalSum::new(&ewald, cell),
+            soft_core: false,
+            charges,
+            topology: topology.clone(),
+        }
+    }
+
+    /// The Ewald parameters in force.
+    pub fn parameters(&self) -> EwaldParameters {
+        self.ewald
+    }
+
+    /// The same, as backends report them.
+    pub fn electrostatics(&self) -> ElectrostaticsParameters {
+        self.ewald.into()
+    }
+
+    /// Sums over all images around one atom, its own included, but for the bonded copies of its molecule's atoms.
+    fn sum_images(&self, images: &AllImages, atom: usize) -> AtomSum {
+        let mut sum = AtomSum::default();
+        let molecule = self.topology.atom_molecule[atom];
+        images.visit(atom, |image| {
+            if !(image.as_given && self.topology.atom_molecule[image.atom] == molecule) {
+                self.add_image(&mut sum, atom, &image);
+            }
+        });
+        sum
+    }
+
+    fn add_image(&self, sum: &mut AtomSum, atom: usize, image: &Image) {
+        let species = &self.topology.atom_species;
+        let n_species = self.topology.species.len();
+        let pair = &self.pairs[species[atom] * n_species + species[image.atom]];
+        let d = image.difference;
+        let r = d.length();
+        if r < self.cutoff
+            && let Some(potential) = &pair.potential
+        {
+            let force = potential.force(r) / r * d;
+            sum.force += force;
+            sum.short_range += 0.5 * (potential.energy(r) - pair.potential_shift);
+            sum.short_range_virial += outer(d, force) * 0.5;
+        }
+        if r < self.ewald.cutoff {
+            let term = screened(self.ewald.alpha, r);
+            let force = pair.charge_product * term.force / r * d;
+            sum.force += force;
+            sum.coulomb += 0.5 * pair.charge_product * (term.energy - self.coulomb_shift);
+            sum.coulomb_virial += outer(d, force) * 0.5;
+        }
+    }
+}
+
+impl ForceKernel for ReferenceKernel {
+    fn evaluate(
+        &mut self,
+        cell: &Cell,
+        positions: &[DVec3],
+        request: Request,
+        forces: &mut [DVec3],
+    ) -> Result<Evaluation, ForceError> {
+        debug_assert_eq!(positions.len(), self.topology.n_atoms());
+        debug_assert_eq!(forces.len(), self.topology.n_atoms());
+        all_finite(positions)?;
+        self.reciprocal.set_cell(cell);
+
+        let images = AllImages::new(cell, positions, self.cutoff.max(self.ewald.cutoff));
+        let sums: Vec<AtomSum> =
+            (0..positions.len()).into_par_iter().map(|atom| self.sum_images(&images, atom)).collect();
+        let (mut energies, mut virials) = (Energies::default(), Virials::default());
+        for (force, sum) in forces.iter_mut().zip(sums) {
+            *force = sum.force;
+            energies.short_range += sum.short_range;
+            energies.coulomb_real += sum.coulomb;
+            virials.short_range += sum.short_range_virial;
+            virials.coulomb += sum.coulomb_virial;
+        }
+        energies.short_range += self.tail.energy(cell.volume());
+        virials.short_range += DMat3::IDENTITY * self.tail.virial(cell.volume());
+
+        let (energy, virial) = self.reciprocal.add_forces(&self.charges, positions, forces);
+        energies.coulomb_reciprocal = energy;
+        virials.coulomb += virial;
+        let (energy, virial) =
+            add_excluded_pairs(self.ewald.alpha, &self.topology, &self.charges, positions, forces);
+        energies.coulomb_excluded = energy;
+        virials.coulomb += virial;
+        energies.coulomb_self = self.self_energy;
+
+        let bonded = add_bonded_forces(&self.topology, positions, forces);
+        (energies.bond, energies.angle, energies.improper) = (bonded.bond, bonded.angle, bonded.improper);
+        virials.bonded = bonded.virial;
+
+        all_finite(forces)?;
+        Ok(if request.energy_and_virial { Evaluation { energies, virials } } else { Evaluation::default() })
+    }
+
+    fn set_soft_core(&mut self, on: bool) {
+        self.soft_core = on;
+    }
+}
+
+fn all_finite(vectors: &[DVec3]) -> Result<(), ForceError> {
+    match vectors.iter().position(|v| !v.is_finite()) {
+        Some(atom) => Err(ForceError::NotFinite { atom }),
+        None => Ok(()),
+    }
+}
