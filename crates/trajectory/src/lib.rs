@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod extended_xyz;
+pub mod h5md;
 pub mod lammps_data;
 pub mod rigid_fit;
 

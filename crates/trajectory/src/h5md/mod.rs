@@ -1,0 +1,151 @@
+//! H5MD 1.1 trajectories: one HDF5 file a replica. de Buyl, Colberg, Höfling, Comput. Phys. Commun. 185, 1546 (2014),
+//! doi:10.1016/j.cpc.2014.01.018.
+//!
+//! ```text
+//! /h5md                      version, author, creator
+//! /particles/all             every atom: position (f32, molecules whole around their wrapped centres), velocity (f32, if
+//!                            asked for), box (edges: rows are the edge vectors), species, mass, charge, molecule
+//! /particles/centres         one particle a molecule (N, K, Ca): position (f64, unwrapped), the same box, species ...
+//! /vitrion                   closed: 1 after an orderly end, 0 while the file is written and after a kill
+//! /vitrion/provenance        attributes: configuration, its SHA-256, force field, version, command, host, start
+//! /vitrion/stages            name, first_step, steps, timestep
+//! /vitrion/thermo            step, time and one growing dataset a quantity
+//! /vitrion/window_means/S    step, time, value: means of the centres over the windows of stage S
+//! /vitrion/stress_correlation/S   the columns of the correlator of stage S
+//! ```
+//!
+//! Every number has a `unit` attribute. Time-dependent elements share one `step` and one `time` by hard links. The group that
+//! comes first in the alphabet is `all`, the only one that some readers look at.
+//!
+//! **Kills.** Frames are flushed one by one in the default (oldest) file format, which needs no repair after a kill. A chunk
+//! of a compressed dataset is one frame, so it is written once and never moved; chunks of small datasets are uncompressed and
+//! rewritten in place. The chunk index is sized for the number of frames to come, so that its nodes do not split. Flushed
+//! frames therefore stay readable whenever the process dies; of a frame that was just being written, readers may see a row
+//! of NaN, and [`reader::TrajectoryReader`] leaves it out.
+
+mod elements;
+mod provenance;
+pub mod reader;
+mod resume;
+mod series;
+mod thermo;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use provenance::{Provenance, Stage};
+pub use reader::{ReadFrame, SpeciesTable, Summary, TrajectoryReader};
+pub use thermo::{QUANTITIES, Quantity};
+pub use writer::{Column, Counts, Frame, Header, Table, TrajectoryWriter};
+
+/// Why a trajectory cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum H5mdError {
+    /// The file to be created is there.
+    #[error("{}: exists already, and is not overwritten; resume the run that wrote it, or give another directory", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system or the HDF5 library refuses to write.
+    #[error("{}: cannot write {what}: {reason}; {remedy}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What was being written.
+        what: String,
+        /// What the library or the system says.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// What is to be written does not fit the file.
+    #[error("{}: {found}, but {expected}; {remedy}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What was given.
+        found: String,
+        /// What the file needs.
+        expected: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The file cannot be opened.
+    #[error("{}: cannot be opened: {reason}; {remedy}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the library or the system says.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Something is not in the file.
+    #[error("{}: there is no `{what}`; {remedy}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Path of the object within the file.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Something in the file cannot be read or understood.
+    #[error("{}: cannot read `{what}`: {reason}; the file may be damaged or not follow H5MD", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Path of the object within the file.
+        what: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A frame that does not exist was asked for.
+    #[error("{}: there is no frame {frame}; frames are numbered from 0 and there are {frames}", path.display())]
+    NoSuchFrame {
+        /// The file.
+        path: PathBuf,
+        /// Asked for.
+        frame: usize,
+        /// Number of frames.
+        frames: usize,
+    },
+}
+
+/// What went wrong, in the words of the system where it was the system.
+fn reason(error: &hdf5::Error) -> String {
+    let text = error.to_string();
+    match text.split_once("error message = '").and_then(|(_, rest)| rest.split_once('\'')) {
+        Some((message, _)) => message.to_string(),
+        None => text,
+    }
+}
+
+fn write_error<'a>(path: &'a Path, what: &'a str) -> impl FnOnce(hdf5::Error) -> H5mdError + 'a {
+    move |error| {
+        let reason = reason(&error);
+        let remedy =
+            if reason.contains("space left") || reason.contains("too large") || reason.contains("quota") {
+                "free some space and resume: what was flushed before is intact"
+            } else {
+                "check the directory, its permissions and the disk, then resume"
+            };
+        H5mdError::Write { path: path.to_path_buf(), what: what.to_string(), reason, remedy }
+    }
+}
+
+fn system_error<'a>(path: &'a Path, what: &'a str) -> impl FnOnce(std::io::Error) -> H5mdError + 'a {
+    move |error| write_error(path, what)(hdf5::Error::Internal(error.to_string()))
+}
+
+/// Without file locks: others may read while this process writes.
+fn options() -> hdf5::FileBuilder {
+    hdf5::silence_errors(true);
+    let mut options = hdf5::File::with_options();
+    options.fapl().libver_earliest().file_locking(false);
+    options
+}
