@@ -1,0 +1,44 @@
+# make           what can be made
+# make demo      melt CKN and draw what its ions do (under 5 minutes on 2 cores after the build)
+# make test      formatting, lints and all tests: what continuous integration runs
+
+SHELL := /bin/bash
+CARGO ?= cargo
+VITRION = target/release/vitrion
+DEMO ?= demo
+
+.PHONY: help setup build demo test lint bench validate
+
+help:
+	@echo "make setup     install missing system packages (HDF5, pkg-config, C compiler, software Vulkan); says what it does"
+	@echo "make build     the optimised program, $(VITRION)"
+	@echo "make demo      simulate configs/quickstart.toml into $(DEMO)/ and draw g(r) and the mean squared displacement"
+	@echo "make test      formatting, lints, unit, integration and documentation tests"
+	@echo "make lint      formatting and lints only"
+	@echo "make bench     speed on this machine, with a breakdown by part of the step"
+	@echo "make validate  the long physics checks (drift, ensembles, comparison with LAMMPS); hours on 2 cores"
+
+setup:
+	@tools/setup.sh
+
+build: setup
+	$(CARGO) build --release --package vitrion
+
+demo: build
+	$(VITRION) run configs/quickstart.toml --dir $(DEMO)
+	$(VITRION) plot $(DEMO)
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+# Test binaries of the dev profile are optimised (Cargo.toml): the tests run physics.
+test: lint
+	$(CARGO) test --workspace
+
+bench: build
+	$(VITRION) bench
+
+# Checks too long for every change are tests marked #[ignore]; each prints what it measured.
+validate: setup
+	$(CARGO) test --release --workspace -- --ignored --nocapture --test-threads=1
