@@ -1,0 +1,7 @@
+//! Motion: integrators and the CPU backend, with force kernels simple enough to be exact.
+
+mod backend;
+mod ensembles;
+mod failures;
+mod nve;
+mod support;
