@@ -3,6 +3,7 @@
 use glam::{DMat3, DVec3};
 
 use super::rigid_body::rotation_matrix;
+use crate::force_field::bonded::outer;
 use crate::forces::{Energies, ForceError, ForceKernel, Request};
 use crate::state::{ReplicaMut, place_atoms};
 use crate::topology::Topology;
@@ -108,15 +109,10 @@ impl BodyForces {
             if let Some((shape, _)) = topology.rigid_shape(body) {
                 let rotation = rotation_matrix(replica.orientation[index]);
                 for (d, f) in shape.iter().zip(&self.atom_forces[body.first_atom..]) {
-                    total += outer_product(rotation * *d, *f);
+                    total += outer(rotation * *d, *f);
                 }
             }
         }
         total
     }
-}
-
-/// The matrix a_i b_j.
-pub fn outer_product(a: DVec3, b: DVec3) -> DMat3 {
-    DMat3::from_cols(a * b.x, a * b.y, a * b.z)
 }

@@ -2,9 +2,10 @@
 
 use glam::{DMat3, DVec3};
 
-use super::body_forces::{Configuration, outer_product};
+use super::body_forces::Configuration;
 use super::rigid_body;
 use crate::backend::Thermo;
+use crate::force_field::bonded::outer;
 use crate::state::{ReplicaMut, State};
 use crate::topology::Topology;
 use crate::units::BOLTZMANN;
@@ -33,7 +34,7 @@ pub fn temperature(twice_kinetic: f64, degrees_of_freedom: f64) -> f64 {
 pub fn pressure_tensor(topology: &Topology, replica: &ReplicaMut, molecular_virial: DMat3) -> DMat3 {
     let mut sum = molecular_virial;
     for (body, v) in topology.bodies.iter().zip(replica.velocity.iter()) {
-        sum += outer_product(body.mass * *v, *v);
+        sum += outer(body.mass * *v, *v);
     }
     (sum + sum.transpose()) * (0.5 / replica.cell.volume())
 }
