@@ -4,6 +4,7 @@
 //! eigenvalue of a symmetric 4 x 4 matrix. Horn, J. Opt. Soc. Am. A 4, 629 (1987), doi:10.1364/JOSAA.4.000629.
 
 use glam::{DVec3, DVec4};
+use vitrion_core::integrators::rigid_body::{angular_momentum, quaternion_momentum};
 use vitrion_core::state::rotate;
 
 /// How a rigid shape lies in space.
@@ -53,13 +54,13 @@ pub fn place(shape: &[DVec3], masses: &[f64], positions: &[DVec3]) -> Placement 
 pub fn momenta(shape: &[DVec3], masses: &[f64], orientation: DVec4, velocities: &[DVec3]) -> (DVec3, DVec4) {
     let velocity = weighted_sum(masses, velocities) / masses.iter().sum::<f64>();
     let inverse = conjugate(orientation);
-    let angular_momentum: DVec3 = shape
+    let body_frame: DVec3 = shape
         .iter()
         .zip(velocities)
         .zip(masses)
         .map(|((d, v), m)| *m * d.cross(rotate(inverse, *v - velocity)))
         .sum();
-    (velocity, 2.0 * product(orientation, pure(angular_momentum)))
+    (velocity, quaternion_momentum(orientation, body_frame))
 }
 
 /// Velocities (A/ps) of the atoms of a rigid body: V + omega x d, with omega from the quaternion momentum, the inverse of
@@ -68,12 +69,10 @@ pub fn atom_velocities(
     shape: &[DVec3],
     moments: DVec3,
     orientation: DVec4,
-    quaternion_momentum: DVec4,
+    momentum: DVec4,
     velocity: DVec3,
 ) -> Vec<DVec3> {
-    let doubled = product(conjugate(orientation), quaternion_momentum);
-    let angular_momentum = 0.5 * DVec3::new(doubled.y, doubled.z, doubled.w);
-    let omega = angular_momentum / moments;
+    let omega = angular_momentum(orientation, momentum) / moments;
     shape.iter().map(|d| velocity + rotate(orientation, omega.cross(*d))).collect()
 }
 
@@ -81,19 +80,8 @@ fn weighted_sum(weights: &[f64], vectors: &[DVec3]) -> DVec3 {
     weights.iter().zip(vectors).map(|(w, v)| *w * *v).sum()
 }
 
-fn pure(v: DVec3) -> DVec4 {
-    DVec4::new(0.0, v.x, v.y, v.z)
-}
-
 fn conjugate(q: DVec4) -> DVec4 {
     DVec4::new(q.x, -q.y, -q.z, -q.w)
-}
-
-/// Hamilton product of quaternions (w, x, y, z).
-fn product(a: DVec4, b: DVec4) -> DVec4 {
-    let (u, v) = (DVec3::new(a.y, a.z, a.w), DVec3::new(b.y, b.z, b.w));
-    let vector = a.x * v + b.x * u + u.cross(v);
-    DVec4::new(a.x * b.x - u.dot(v), vector.x, vector.y, vector.z)
 }
 
 /// Unit eigenvector of the largest eigenvalue of a symmetric matrix, by cyclic Jacobi rotations; its largest component is

@@ -28,6 +28,7 @@ mod provenance;
 pub mod reader;
 mod resume;
 mod series;
+mod source;
 mod thermo;
 pub mod writer;
 

@@ -8,6 +8,7 @@ use hdf5::File;
 use serde::{Deserialize, Serialize};
 use vitrion_core::backend::Thermo;
 use vitrion_core::cell::Cell;
+use vitrion_core::observe::multi_tau::StressCorrelation;
 use vitrion_core::topology::Topology;
 
 use super::elements::{Elements, write_table};
@@ -55,6 +56,30 @@ pub struct Table {
     pub columns: Vec<Column>,
 }
 
+impl Table {
+    /// The columns `lag` (ps), `shear` and `normal_difference` (the square of a pressure) and `samples`, of stresses that were
+    /// sampled every `interval` ps.
+    pub fn of_stress(correlation: &[StressCorrelation], interval: f64) -> Self {
+        let column = |name: &str, unit: &str, value: &dyn Fn(&StressCorrelation) -> f64| Column {
+            name: name.to_string(),
+            unit: unit.to_string(),
+            values: correlation.iter().map(value).collect(),
+        };
+        let columns = vec![
+            column("lag", "ps", &|c| c.lag as f64 * interval),
+            column("shear", SQUARE, &|c| c.shear),
+            column("normal_difference", SQUARE, &|c| c.normal_difference),
+            column("samples", "", &|c| c.samples as f64),
+        ];
+        Self { columns }
+    }
+
+    /// The numbers of a column.
+    pub fn column(&self, name: &str) -> Option<&[f64]> {
+        self.columns.iter().find(|c| c.name == name).map(|c| &c.values[..])
+    }
+}
+
 /// One column of a [`Table`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
@@ -79,6 +104,8 @@ pub struct Counts {
     pub stress_correlations: BTreeSet<String>,
 }
 
+/// Unit of a product of two pressures.
+const SQUARE: &str = "u+2 Angstrom-2 ps-4";
 /// Rows of thermo that wait in memory until the next flush.
 const THERMO_BUFFER: usize = 256;
 

@@ -2,6 +2,7 @@
 
 use glam::{DVec3, DVec4};
 use vitrion_core::cell::Cell;
+use vitrion_core::integrators::thermodynamics::remove_centre_of_mass_velocity;
 use vitrion_core::state::State;
 use vitrion_core::topology::{Body, Topology};
 
@@ -61,10 +62,8 @@ impl LammpsSystem {
             state.velocity[index] = velocity;
             state.quaternion_momentum[index] = momentum;
         }
-        if self.velocities.is_some() {
-            remove_drift(topology, &mut state.velocity[..topology.n_bodies()]);
-        }
         copy_first_replica(&mut state);
+        remove_centre_of_mass_velocity(topology, &mut state);
         Ok(state)
     }
 
@@ -103,15 +102,6 @@ impl LammpsSystem {
             velocities: Some(velocities),
             lists: ListCounts::default(),
         }
-    }
-}
-
-/// Subtracts the velocity of the system's centre of mass.
-fn remove_drift(topology: &Topology, velocities: &mut [DVec3]) {
-    let momentum: DVec3 = topology.bodies.iter().zip(&*velocities).map(|(b, v)| b.mass * *v).sum();
-    let drift = momentum / topology.total_mass();
-    for velocity in velocities {
-        *velocity -= drift;
     }
 }
 

@@ -1,0 +1,160 @@
+//! What a full disk and a kill leave behind.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::*;
+use crate::checkpoint;
+
+#[test]
+fn a_full_disk_becomes_an_error_and_what_was_flushed_stays() {
+    // A file system of 900 kB in a name space of its own, where the system lets users have one.
+    let directory = tempfile::tempdir().unwrap();
+    let mount = "mount -t tmpfs -o size=900k none \"$1\" && ";
+    let try_mount = format!("{mount} true");
+    let shell = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", script]).arg(std::env::current_exe().unwrap()).arg(directory.path());
+        command.env(CHILD, directory.path().join("run.h5")).output()
+    };
+    if !shell(&try_mount).is_ok_and(|output| output.status.success()) {
+        println!("skipped: no private mounts here");
+        return;
+    }
+    let test = "--exact h5md::tests::crashes::child_fills_the_disk --ignored --nocapture";
+    let output = shell(&format!("{mount} exec \"$0\" {test}")).unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let line = text.lines().find(|l| l.contains("refused:")).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("No space left on device") && line.contains("free some space"), "{line}");
+    assert!(!text.contains("HDF5-DIAG"), "the library prints nothing: {text}");
+}
+
+#[test]
+#[ignore = "the child process of another test"]
+fn child_fills_the_disk() {
+    let Some(path) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let ballast = path.with_file_name("ballast");
+    std::fs::write(&ballast, vec![1; 200_000]).unwrap();
+    let mut writer = TrajectoryWriter::create(&path, &header()).unwrap();
+    let error = (0..1000).find_map(|index| append(&mut writer, index).err()).unwrap();
+    println!("refused: {error}");
+    let counts = Counts { frames: writer.counts().frames, ..Counts::default() };
+    assert!(counts.frames > 10);
+    drop(writer);
+    let reader = TrajectoryReader::open(&path).unwrap();
+    assert!(reader.frames() >= counts.frames);
+    for index in 0..counts.frames {
+        assert_frame(&reader.frame(index).unwrap(), index as u64);
+    }
+    drop(reader);
+    // The copy that a resume makes does not fit either; that changes nothing.
+    let before = std::fs::read(&path).unwrap();
+    let error = TrajectoryWriter::reopen(&path, &header(), &counts).err().unwrap().to_string();
+    assert!(error.contains("No space left"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 2, "no temporary files are left");
+}
+
+/// Tells a child process of a test which file to write.
+const CHILD: &str = "VITRION_TEST_CHILD";
+/// Frames of a whole run in the test of kills.
+const KILLED_FRAMES: u64 = 400;
+
+/// Kills of the test below; `VITRION_TEST_KILLS` asks for more.
+fn kills() -> u64 {
+    std::env::var("VITRION_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
+}
+
+#[test]
+fn killed_at_any_moment_the_file_opens_and_the_run_goes_on_to_the_same_end() {
+    let (directory, whole) = in_directory("whole.h5");
+    run(TrajectoryWriter::create(&whole, &header()).unwrap(), KILLED_FRAMES);
+    let path = directory.path().join("killed.h5");
+    let acknowledged = directory.path().join("acknowledged");
+    let mut killed = 0;
+    let mut incomplete = 0;
+    while killed < kills() {
+        let mut child = spawn_child(&path);
+        // 5 to 120 ms: from the first frames to a good part of the run.
+        let nanoseconds = 5_000_000 + (killed * 7_368_787 + 1_234_567) % 115_000_000;
+        std::thread::sleep(Duration::from_nanos(nanoseconds));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        if status.success() {
+            // It had finished: the next one begins again.
+            assert_same_contents(&path, &whole);
+            for name in ["killed.h5", "killed.checkpoint", "killed.checkpoint.previous", "acknowledged"] {
+                let _ = std::fs::remove_file(directory.path().join(name));
+            }
+            continue;
+        }
+        killed += 1;
+        let Ok(bytes) = std::fs::read(&acknowledged) else { continue };
+        let sure = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+        if sure == 0 && !path.exists() {
+            continue;
+        }
+        let reader = TrajectoryReader::open(&path).unwrap();
+        assert!(reader.frames() as u64 >= sure, "{} frames, {sure} were flushed", reader.frames());
+        for index in 0..reader.frames() {
+            assert_frame(&reader.frame(index).unwrap(), index as u64);
+        }
+        incomplete += reader.summary().unwrap().incomplete_frames;
+    }
+    println!("{killed} kills, {incomplete} incomplete frames");
+    assert!(spawn_child(&path).wait().unwrap().success());
+    assert_same_contents(&path, &whole);
+}
+
+fn spawn_child(path: &Path) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "h5md::tests::crashes::child_writes_until_killed", "--ignored"])
+        .env(CHILD, path)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+#[ignore = "the child process of another test"]
+fn child_writes_until_killed() {
+    use std::os::unix::fs::FileExt as _;
+    let Some(path) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let checkpoint_path = path.with_extension("checkpoint");
+    let note = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.with_file_name("acknowledged"))
+        .unwrap();
+    let mut writer = if checkpoint_path.exists() {
+        let (_, counts) = checkpoint::read::<Counts>(&checkpoint_path).unwrap();
+        // From here on only the rows of the checkpoint are sure.
+        note.write_all_at(&(counts.frames as u64).to_le_bytes(), 0).unwrap();
+        TrajectoryWriter::reopen(&path, &header(), &counts).unwrap()
+    } else {
+        let _ = std::fs::remove_file(&path);
+        note.write_all_at(&0_u64.to_le_bytes(), 0).unwrap();
+        TrajectoryWriter::create(&path, &header()).unwrap()
+    };
+    let checkpoint_header = checkpoint::Header {
+        version: "0.1.0".to_string(),
+        config_sha256: header().provenance.config_sha256(),
+        step: 0,
+        time: 0.0,
+        backend: "none".to_string(),
+    };
+    for index in writer.counts().frames as u64..KILLED_FRAMES {
+        append(&mut writer, index).unwrap();
+        note.write_all_at(&(index + 1).to_le_bytes(), 0).unwrap();
+        if index % 10 == 9 {
+            let counts = writer.sync().unwrap();
+            checkpoint::write_atomically(&checkpoint_path, &counts, &checkpoint_header).unwrap();
+        }
+    }
+    writer.write_stress_correlation(STAGE, &correlation()).unwrap();
+    writer.finish().unwrap();
+}
