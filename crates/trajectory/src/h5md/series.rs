@@ -80,6 +80,14 @@ impl<T: H5Type> Series<T> {
         self.dataset.write_slice(view, rows_of(&self.dataset, at..at + rows))
     }
 
+    /// Makes room for `rows` rows without writing them.
+    #[cfg(test)]
+    pub fn grow(&self, rows: usize) -> hdf5::Result<()> {
+        let mut shape = vec![rows];
+        shape.extend_from_slice(&self.row);
+        self.dataset.resize(shape)
+    }
+
     /// Reads rows, one after the other.
     pub fn read(&self, rows: Range<usize>) -> hdf5::Result<Vec<T>> {
         read_rows(&self.dataset, rows)

@@ -158,3 +158,22 @@ fn child_writes_until_killed() {
     writer.write_stress_correlation(STAGE, &correlation()).unwrap();
     writer.finish().unwrap();
 }
+
+#[test]
+fn a_last_frame_without_data_is_left_out_and_counted() {
+    let (_directory, path) = in_directory("run.h5");
+    let mut writer = TrajectoryWriter::create(&path, &header()).unwrap();
+    append(&mut writer, 0).unwrap();
+    append(&mut writer, 1).unwrap();
+    // What a kill between the length of a dataset and its data leaves: rows of the fill value.
+    writer.elements.frames.position.grow(3).unwrap();
+    writer.elements.frames.clock.write(2, &[step(2).cast_signed()], &[1.0]).unwrap();
+    writer.elements.frames.edges.write(2, &cell(2).matrix().to_cols_array()).unwrap();
+    writer.elements.frames.centres.grow(3).unwrap();
+    writer.elements.frames.velocity.as_ref().unwrap().grow(3).unwrap();
+    writer.flush().unwrap();
+    drop(writer);
+    let reader = TrajectoryReader::open(&path).unwrap();
+    assert_eq!((reader.frames(), reader.summary().unwrap().incomplete_frames), (2, 1));
+    assert_frame(&reader.frame(1).unwrap(), 1);
+}
