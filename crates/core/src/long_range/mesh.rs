@@ -99,13 +99,20 @@ impl<const P: usize> Kernel for ComputeStencils<'_, P> {
     }
 }
 
-/// Adding this to |x| <= 2^22 leaves the integer nearest to x in the low bits of the sum.
-const ROUNDER: f32 = 12_582_912.0;
+/// Largest |x| that [`round_to_integer`] takes.
+pub(super) const LARGEST_INTEGER: f64 = 268_435_456.0;
 
-/// x rounded to an integer, |x| <= 2^22.
+/// x rounded to an integer, |x| <= 2^28. Adding 1.5 2^23 leaves the nearest integer in the low bits of an f32 below 2^22; here
+/// first the multiple of 64, then what is left. Unlike a conversion this needs no check for NaN or overflow.
 #[inline(always)]
 fn round_to_integer(x: f32) -> i32 {
-    (x + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits()).cast_signed()
+    const FINE: f32 = 12_582_912.0;
+    const COARSE: f32 = 64.0 * FINE;
+    const OFFSET: u32 = (COARSE.to_bits() << 6).wrapping_add(FINE.to_bits());
+    let shifted = x + COARSE;
+    let rest = x - (shifted - COARSE);
+    let bits = (shifted.to_bits() << 6).wrapping_add((rest + FINE).to_bits());
+    bits.wrapping_sub(OFFSET).cast_signed()
 }
 
 /// Spreads charges onto the planes `first_plane ..`, as many as `planes` holds, in units of 1/scale e.
@@ -221,4 +228,32 @@ fn gradient<const P: usize>(
         products[2][lane] = sums[2][lane] * stencil.slope[2][lane];
     }
     products.map(|p| ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_the_nearest() {
+        let mut x = 1e-3f32;
+        while f64::from(x) < LARGEST_INTEGER {
+            for value in [x, -x] {
+                assert_eq!(round_to_integer(value), value.round_ties_even() as i32, "{value}");
+            }
+            x *= 1.000_37;
+        }
+        assert_eq!(round_to_integer(0.0), 0);
+    }
+
+    #[test]
+    fn mesh_coordinates_are_exact_and_wrap() {
+        assert_eq!(mesh_coordinate(0, 36), (0, 0.0));
+        assert_eq!(mesh_coordinate(i32::MIN, 36), (18, 0.0));
+        let (point, fraction) = mesh_coordinate(-1, 36);
+        // -2^-32 of 36 points: 36 2^-32 below the next point, cut to 24 bits.
+        assert_eq!(point, 35);
+        assert!(fraction < 1.0 && fraction > 0.999_999_8);
+        assert_eq!(mesh_coordinate(1 << 30, 30), (7, 0.5));
+    }
 }

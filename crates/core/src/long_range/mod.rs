@@ -4,5 +4,6 @@ pub mod b_spline;
 pub mod ewald;
 mod influence;
 mod mesh;
+pub mod parameters;
 mod planes;
 pub mod pme;

@@ -46,7 +46,8 @@ pub(super) fn line_space(grid: [usize; 3]) -> usize {
     grid[1].div_ceil(2) * grid[2]
 }
 
-/// One plane of integer charges to its half spectrum `[m_3][m_2]`. `scale` turns the integers into charges.
+/// One plane of integer charges to its half spectrum `[m_3][m_2]`. `scale` turns the integers into charges. Returns the
+/// largest |integer| found.
 pub(super) fn forward(
     shape: &Shape,
     transforms: &Transforms,
@@ -55,11 +56,12 @@ pub(super) fn forward(
     lines: &mut [Complex32],
     spectrum: &mut [Complex32],
     scratch: &mut [Complex32],
-) {
-    dispatch(PackCharges { shape, scale: 0.5 * scale, charges, lines });
+) -> u32 {
+    let peak = dispatch(PackCharges { shape, scale: 0.5 * scale, charges, lines });
     transforms.forward[2].process_with_scratch(lines, scratch);
     dispatch(SeparateRows { shape, lines, spectrum });
     transforms.forward[1].process_with_scratch(spectrum, scratch);
+    peak
 }
 
 /// The half spectrum of one plane (destroyed) to the potential on its points, padding included.
@@ -86,14 +88,18 @@ struct PackCharges<'a> {
 }
 
 impl Kernel for PackCharges<'_> {
-    type Output = ();
+    type Output = u32;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> u32 {
         let (row, points) = (self.shape.row, self.shape.grid[2]);
+        let mut peak = 0;
         for charges in self.charges.chunks_exact_mut(row) {
             let (body, padding) = charges.split_at_mut(points);
-            for (b, p) in body.iter_mut().zip(padding) {
+            for (b, p) in body.iter_mut().zip(padding.iter()) {
                 *b = b.wrapping_add(*p);
+            }
+            for b in body {
+                peak = peak.max(b.unsigned_abs());
             }
         }
         for (line, rows) in self.lines.chunks_exact_mut(points).zip(self.charges.chunks(2 * row)) {
@@ -109,6 +115,7 @@ impl Kernel for PackCharges<'_> {
                 }
             }
         }
+        peak
     }
 }
 

@@ -9,9 +9,9 @@ use glam::{DMat3, DVec3};
 use rayon::prelude::*;
 use rustfft::num_complex::Complex32;
 
-use super::b_spline::{LANES, MAX_ORDER, MIN_ORDER, SplineWeights, largest_weight};
+use super::b_spline::{MAX_ORDER, MIN_ORDER, SplineWeights, largest_weight};
 use super::influence::{ApplyInfluence, FillInfluence, SumRows, Sums, Waves};
-use super::mesh::{Anchor, ComputeStencils, Gather, Shape, Spread, Stencil, first_plane};
+use super::mesh::{Anchor, ComputeStencils, Gather, LARGEST_INTEGER, Shape, Spread, Stencil, first_plane};
 use super::planes::{self, Transforms, half_rows, line_space};
 use crate::cell::Cell;
 use crate::cpu::simd::dispatch;
@@ -205,7 +205,11 @@ impl Pme {
         self.sort_atoms(fractional);
         self.compute_stencils::<P>(fractional);
         let planes = self.divide_planes();
-        self.charges_to_planes::<P>(planes);
+        // Far denser charge than the mesh was made for is spread again in coarser steps: a function of the positions alone.
+        let mut scale = self.charge_scale;
+        while self.charges_to_planes::<P>(planes, scale) >= LARGEST_PEAK {
+            scale /= 64.0;
+        }
         self.convolve_columns(cell, energy_and_virial);
         self.planes_to_potential(planes);
         self.gather::<P>(cell);
@@ -285,23 +289,23 @@ impl Pme {
         planes
     }
 
-    fn charges_to_planes<const P: usize>(&mut self, planes: usize) {
+    /// Spreads and transforms along c and b; returns the largest |charge| on a point in units of 1/scale.
+    fn charges_to_planes<const P: usize>(&mut self, planes: usize, scale: f32) -> u32 {
         let (shape, transforms) = (&self.shape, &self.transforms);
         let (bins, anchors, stencils) = (&self.bins[..], &self.anchors[..], &self.stencils[..]);
-        let (scale, rows) = (self.charge_scale, half_rows(self.shape.grid));
-        self.by_plane.par_chunks_mut(planes * rows).zip(&mut self.scratch).enumerate().for_each(
-            |(task, (spectra, scratch))| {
-                let PlaneScratch { charges, lines, fft } = scratch;
-                let charges = &mut charges[..spectra.len() / rows * shape.plane];
-                let first_plane = task * planes;
-                dispatch(Spread::<P> { shape, bins, anchors, stencils, scale, first_plane, planes: charges });
-                for (charges, spectrum) in
-                    charges.chunks_exact_mut(shape.plane).zip(spectra.chunks_exact_mut(rows))
-                {
-                    planes::forward(shape, transforms, 1.0 / scale, charges, lines, spectrum, fft);
-                }
-            },
-        );
+        let rows = half_rows(self.shape.grid);
+        let spectra = self.by_plane.par_chunks_mut(planes * rows).zip(&mut self.scratch).enumerate();
+        let peaks = spectra.map(|(task, (spectra, scratch))| {
+            let PlaneScratch { charges, lines, fft } = scratch;
+            let charges = &mut charges[..spectra.len() / rows * shape.plane];
+            let first_plane = task * planes;
+            dispatch(Spread::<P> { shape, bins, anchors, stencils, scale, first_plane, planes: charges });
+            let planes = charges.chunks_exact_mut(shape.plane).zip(spectra.chunks_exact_mut(rows));
+            planes.fold(0, |peak: u32, (charges, spectrum)| {
+                peak.max(planes::forward(shape, transforms, 1.0 / scale, charges, lines, spectrum, fft))
+            })
+        });
+        peaks.max().unwrap_or(0)
     }
 
     fn convolve_columns(&mut self, cell: &Cell, energy_and_virial: bool) {
@@ -393,14 +397,18 @@ impl Pme {
     }
 }
 
-/// Mesh integers per e, a power of two: one atom's largest contribution must stay below 2^22 ([`Spread`] rounds in f32),
-/// and all charge on one point below 2^31. A point sees the atoms of a few mesh cells; 32 times the mean and 64 times the
-/// largest charge leave a wide margin for any arrangement that physics allows.
+/// A point of the mesh that holds more is taken for the sign of an overflow: splines are so smooth that no integer can pass
+/// 2^31 without a neighbour above this.
+const LARGEST_PEAK: u32 = 1 << 29;
+
+/// Mesh integers per e, a power of two. One atom's largest contribution must stay below [`LARGEST_INTEGER`] and the charge on
+/// a point below [`LARGEST_PEAK`]: eight atoms of the largest charge on one point, or the mean over 64 mesh cells, whichever
+/// adds more, leave the room that condensed matter needs.
 fn charge_scale(charges: &[f64], order: usize, grid: [usize; 3]) -> f32 {
-    let largest = charges.iter().fold(0.0f64, |m, q| m.max(q.abs()));
+    let largest = charges.iter().fold(0.0f64, |m, q| m.max(q.abs())) * largest_weight(order).powi(3);
     let mean = charges.iter().map(|q| q.abs()).sum::<f64>() / grid.iter().product::<usize>() as f64;
-    let weight = largest_weight(order).powi(3);
-    let rounding = 22.0 - (weight * largest).max(f64::MIN_POSITIVE).log2();
-    let capacity = 31.0 - (64.0 * largest + 32.0 * LANES as f64 * mean).max(f64::MIN_POSITIVE).log2();
-    (rounding.min(capacity).min(24.0).floor() as f32).exp2()
+    let bits = |room: f64, need: f64| (room / need.max(f64::MIN_POSITIVE)).log2();
+    let rounding = bits(LARGEST_INTEGER, largest);
+    let capacity = bits(f64::from(LARGEST_PEAK), (8.0 * largest).max(64.0 * mean));
+    (rounding.min(capacity).min(28.0).floor() as f32).exp2()
 }
