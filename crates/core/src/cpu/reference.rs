@@ -43,13 +43,24 @@ struct Pair {
 }
 
 /// What the images around one atom do to it; half of each pair.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct AtomSum {
     force: DVec3,
     short_range: f64,
     coulomb: f64,
     short_range_virial: DMat3,
     coulomb_virial: DMat3,
+}
+
+impl AtomSum {
+    /// Nothing yet. (Deriving `Default` would give identity matrices, glam's default.)
+    const ZERO: Self = Self {
+        force: DVec3::ZERO,
+        short_range: 0.0,
+        coulomb: 0.0,
+        short_range_virial: DMat3::ZERO,
+        coulomb_virial: DMat3::ZERO,
+    };
 }
 
 /// Force kernel in f64. Results are bitwise the same for any number of threads: every atom sums its own neighbours, and
@@ -130,7 +141,7 @@ impl ReferenceKernel {
 
     /// Sums over all images around one atom, its own included, but for the bonded copies of its molecule's atoms.
     fn sum_images(&self, images: &AllImages, atom: usize) -> AtomSum {
-        let mut sum = AtomSum::default();
+        let mut sum = AtomSum::ZERO;
         let molecule = self.topology.atom_molecule[atom];
         images.visit(atom, |image| {
             if !(image.as_given && self.topology.atom_molecule[image.atom] == molecule) {

@@ -23,7 +23,7 @@ impl<const N: usize> BondedTerm<N> {
 }
 
 /// Energies and virial of all bonded terms.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BondedSum {
     /// Harmonic bonds (u A^2/ps^2).
     pub bond: f64,
@@ -43,7 +43,7 @@ pub fn outer(a: DVec3, b: DVec3) -> DMat3 {
 /// Adds the bonded forces (u A/ps^2) to `forces` for Cartesian `positions` (angstrom; molecules whole) and returns
 /// energies and virial. Molecules are visited in order.
 pub fn add_bonded_forces(topology: &Topology, positions: &[DVec3], forces: &mut [DVec3]) -> BondedSum {
-    let mut sum = BondedSum::default();
+    let mut sum = BondedSum { bond: 0.0, angle: 0.0, improper: 0.0, virial: DMat3::ZERO };
     for molecule in &topology.molecules {
         let MoleculeModel::Flexible { bonds, angles, impropers, .. } = &topology.kinds[molecule.kind].model
         else {

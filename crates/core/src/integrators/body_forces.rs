@@ -9,7 +9,7 @@ use crate::state::{ReplicaMut, place_atoms};
 use crate::topology::Topology;
 
 /// Energies and molecular virial of one configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Configuration {
     /// Potential energy by term (u A^2/ps^2).
     pub energies: Energies,
