@@ -1,6 +1,7 @@
 //! Motion: integrators and the CPU backend, with force kernels simple enough to be exact.
 
 mod backend;
+mod ckn;
 mod ensembles;
 mod failures;
 mod nve;
