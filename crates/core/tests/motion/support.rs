@@ -9,26 +9,56 @@ use vitrion_core::backend::{
 };
 use vitrion_core::cell::Cell;
 use vitrion_core::cpu::backend::CpuBackend;
-use vitrion_core::forces::{Evaluation, ForceError, ForceKernel, Request};
+use vitrion_core::force_field::bonded::outer;
+use vitrion_core::forces::{Evaluation, ForceError, ForceKernel, ListOrigin, Request};
 use vitrion_core::integrators::rigid_body::quaternion_momentum;
 use vitrion_core::random::{Counter, Stream};
 use vitrion_core::state::State;
 use vitrion_core::topology::{MoleculeKind, MoleculeModel, Species, Topology};
 use vitrion_core::units::BOLTZMANN;
 
-/// Bounded, three times differentiable repulsion U = A (1 - r^2/c^2)^4 between atoms of different molecules.
+/// Bounded, three times differentiable repulsion U = A (1 - r^2/c^2)^4 between atoms of different molecules. Pairs are
+/// summed in the order of their distances when the neighbour list was built, so that a list restored wrongly changes bits.
 pub struct SoftSpheres {
     molecule: Vec<usize>,
+    origin: Option<ListOrigin>,
+    pairs: Vec<(usize, usize)>,
     /// The evaluation fails when atom 0 passes this x coordinate.
     pub forbidden_x: f64,
 }
 
 const AMPLITUDE: f64 = 1500.0;
 const CUTOFF: f64 = 4.5;
+const SKIN: f64 = 0.7;
 
 impl SoftSpheres {
     pub fn new(topology: &Topology) -> Self {
-        Self { molecule: topology.atom_molecule.clone(), forbidden_x: f64::INFINITY }
+        let molecule = topology.atom_molecule.clone();
+        Self { molecule, origin: None, pairs: Vec::new(), forbidden_x: f64::INFINITY }
+    }
+
+    fn build(&mut self, cell: &Cell, positions: &[DVec3]) {
+        let distance = |i: usize, j: usize| cell.wrapped_difference(positions[i] - positions[j]).length();
+        let apart = |i: usize, j: usize| self.molecule[i] != self.molecule[j];
+        let mut listed: Vec<(f64, usize, usize)> = (0..positions.len())
+            .flat_map(|i| (0..i).map(move |j| (i, j)))
+            .filter(|&(i, j)| apart(i, j))
+            .map(|(i, j)| (distance(i, j), i, j))
+            .filter(|&(r, _, _)| r < CUTOFF + SKIN)
+            .collect();
+        listed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self.pairs = listed.into_iter().map(|(_, i, j)| (i, j)).collect();
+        self.origin = Some(ListOrigin { cell: *cell, positions: positions.to_vec() });
+    }
+
+    /// Twice the largest displacement beside the change of the cell, and that change at the cutoff, use up the skin.
+    fn is_stale(&self, cell: &Cell, positions: &[DVec3]) -> bool {
+        let Some(origin) = &self.origin else { return true };
+        let strain = cell.matrix() * origin.cell.inverse();
+        let growth = (strain.x_axis.x - 1.0).abs() * (CUTOFF + SKIN);
+        let moved = |(r, built): (&DVec3, &DVec3)| cell.wrapped_difference(*r - strain * *built).length();
+        let largest = positions.iter().zip(&origin.positions).map(moved).fold(0.0, f64::max);
+        2.0 * largest + growth > SKIN
     }
 }
 
@@ -43,24 +73,34 @@ impl ForceKernel for SoftSpheres {
         if positions[0].x > self.forbidden_x {
             return Err(ForceError::NotFinite { atom: 0 });
         }
+        if self.is_stale(cell, positions) {
+            self.build(cell, positions);
+        }
         forces.fill(DVec3::ZERO);
         let mut evaluation = Evaluation::default();
-        for i in 0..positions.len() {
-            for j in (0..i).filter(|&j| self.molecule[j] != self.molecule[i]) {
-                let d = cell.wrapped_difference(positions[i] - positions[j]);
-                let x = 1.0 - d.length_squared() / (CUTOFF * CUTOFF);
-                if x > 0.0 {
-                    let f = d * (8.0 * AMPLITUDE / (CUTOFF * CUTOFF) * x.powi(3));
-                    forces[i] += f;
-                    forces[j] -= f;
-                    if request.energy_and_virial {
-                        evaluation.energies.short_range += AMPLITUDE * x.powi(4);
-                        evaluation.virials.short_range += DMat3::from_cols(d * f.x, d * f.y, d * f.z);
-                    }
+        for &(i, j) in &self.pairs {
+            let d = cell.wrapped_difference(positions[i] - positions[j]);
+            let x = 1.0 - d.length_squared() / (CUTOFF * CUTOFF);
+            if x > 0.0 {
+                let f = d * (8.0 * AMPLITUDE / (CUTOFF * CUTOFF) * x.powi(3));
+                forces[i] += f;
+                forces[j] -= f;
+                if request.energy_and_virial {
+                    evaluation.energies.short_range += AMPLITUDE * x.powi(4);
+                    evaluation.virials.short_range += outer(d, f);
                 }
             }
         }
         Ok(evaluation)
+    }
+
+    fn list_origin(&self) -> Option<ListOrigin> {
+        self.origin.clone()
+    }
+
+    fn restore_list(&mut self, origin: &ListOrigin) -> Result<(), ForceError> {
+        self.build(&origin.cell, &origin.positions);
+        Ok(())
     }
 
     fn set_soft_core(&mut self, _: bool) {}
