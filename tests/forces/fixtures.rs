@@ -1,0 +1,141 @@
+//! Systems to evaluate and what is compared.
+
+use std::path::{Path, PathBuf};
+
+use glam::{DMat3, DVec3};
+use vitrion_core::cell::Cell;
+use vitrion_core::force_field::{ForceField, Shift};
+use vitrion_core::forces::{Evaluation, ForceKernel, Request};
+use vitrion_core::topology::Topology;
+use vitrion_trajectory::lammps_data;
+
+use crate::Subject;
+use crate::ckn::force_field;
+
+/// One configuration with its force field.
+#[derive(Clone)]
+pub struct System {
+    pub force_field: ForceField,
+    pub topology: Topology,
+    pub cell: Cell,
+    pub positions: Vec<DVec3>,
+}
+
+/// What a test asks of a kernel beyond the force field.
+#[derive(Clone, Copy, Default)]
+pub struct Settings {
+    pub cutoff: Option<f64>,
+    pub shift: Option<Shift>,
+}
+
+/// Forces with energies and virials.
+pub struct Answer {
+    pub evaluation: Evaluation,
+    pub forces: Vec<DVec3>,
+}
+
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+pub fn reference_file(name: &str) -> PathBuf {
+    workspace().join("tests/reference").join(name)
+}
+
+/// A stored configuration: `ckn66` and `ckn2376-700K` with rigid nitrates, `flex66` with flexible ones.
+pub fn load(name: &str) -> System {
+    let force_field = force_field(name.starts_with("flex"));
+    let system = lammps_data::read(&reference_file(&format!("{name}.data")), &force_field).unwrap();
+    System { force_field, topology: system.topology, cell: system.cell, positions: system.positions }
+}
+
+/// 66 atoms with every term for kernels that take any cell, else 2,376 atoms.
+pub fn smallest(subject: &Subject) -> System {
+    load(if subject.any_cell { "flex66" } else { "ckn2376-700K" })
+}
+
+impl System {
+    /// The system with its cell and atoms deformed by the matrix `f`.
+    pub fn deformed(&self, f: DMat3) -> Self {
+        Self {
+            cell: Cell::new(f * self.cell.matrix()).unwrap(),
+            positions: self.positions.iter().map(|&r| f * r).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// A triclinic version: every tilt differs, edges change by some percent.
+    pub fn triclinic(&self) -> Self {
+        self.deformed(DMat3::from_cols(
+            DVec3::new(1.04, 0.0, 0.0),
+            DVec3::new(0.12, 1.02, 0.0),
+            DVec3::new(-0.07, 0.09, 1.05),
+        ))
+    }
+
+    /// All atoms shifted by `d`.
+    pub fn translated(&self, d: DVec3) -> Self {
+        Self { positions: self.positions.iter().map(|&r| r + d).collect(), ..self.clone() }
+    }
+
+    /// Without charges.
+    pub fn neutral(mut self) -> Self {
+        for species in self.topology.species.iter_mut().chain(&mut self.force_field.species) {
+            species.charge = 0.0;
+        }
+        self
+    }
+
+    /// Without short-range potentials.
+    pub fn without_short_range(mut self) -> Self {
+        self.force_field.pairs.fill(None);
+        self
+    }
+
+    /// Evaluates the system afresh.
+    pub fn evaluate(&self, subject: &Subject, settings: &Settings) -> Answer {
+        answer((subject.build)(self, settings).as_mut(), self)
+    }
+}
+
+/// Evaluates `system` with a kernel that was built for it (or for a deformed version of it).
+pub fn answer(kernel: &mut dyn ForceKernel, system: &System) -> Answer {
+    let mut forces = vec![DVec3::NAN; system.positions.len()];
+    let request = Request { energy_and_virial: true };
+    let evaluation = kernel.evaluate(&system.cell, &system.positions, request, &mut forces).unwrap();
+    Answer { evaluation, forces }
+}
+
+/// Root mean square over atoms of the length of the vectors.
+pub fn rms(vectors: &[DVec3]) -> f64 {
+    (vectors.iter().map(|f| f.length_squared()).sum::<f64>() / vectors.len() as f64).sqrt()
+}
+
+/// Frobenius norm.
+pub fn norm(m: DMat3) -> f64 {
+    m.to_cols_array().iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// Fails unless all components agree within `tolerance` times the RMS force; says the largest error and where it is.
+pub fn assert_same_forces(what: &str, found: &[DVec3], expected: &[DVec3], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    let scale = rms(expected);
+    let errors = found.iter().zip(expected).map(|(a, b)| (*a - *b).abs().max_element() / scale);
+    let (atom, error) = errors.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    println!("{what}: largest force error {error:.2e} of the RMS force, at atom {}", atom + 1);
+    assert!(error <= tolerance, "{what}: {error:e} exceeds {tolerance:e} at atom {}", atom + 1);
+}
+
+/// Fails unless the matrices agree within `tolerance` times the norm of the expected one.
+pub fn assert_same_matrix(what: &str, found: DMat3, expected: DMat3, tolerance: f64) {
+    let error = norm(found - expected) / norm(expected);
+    println!("{what}: error {error:.2e} of the norm");
+    assert!(error <= tolerance, "{what}: {error:e} exceeds {tolerance:e}: {found:?}, not {expected:?}");
+}
+
+/// Fails unless the numbers agree within `tolerance` times the expected one.
+pub fn assert_same_number(what: &str, found: f64, expected: f64, tolerance: f64) {
+    let error = (found / expected - 1.0).abs();
+    println!("{what}: relative error {error:.2e}");
+    assert!(error <= tolerance, "{what}: {found} is not {expected} within {tolerance:e} (error {error:e})");
+}
