@@ -4,12 +4,14 @@
 
 #![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
 
+use crate::cpu::simd::EightLanes;
+
 /// Lowest order for smooth particle-mesh Ewald here.
 pub const MIN_ORDER: usize = 4;
 /// Highest order: the eight weights of an atom along an axis fill one vector of f32.
 pub const MAX_ORDER: usize = 8;
 /// Weights are stored in rows of this length; those beyond the order are zero.
-pub const LANES: usize = 8;
+pub const LANES: usize = crate::cpu::simd::EIGHT;
 
 /// Weights along one axis, one polynomial a mesh point.
 ///
@@ -37,16 +39,13 @@ impl SplineWeights {
 
     /// All W_j(w) and dW_j/dw at `t` = w - 1/2.
     #[inline(always)]
-    pub(crate) fn evaluate<const P: usize>(&self, t: f32) -> ([f32; LANES], [f32; LANES]) {
-        let mut value = self.coefficients[P - 1];
-        let mut slope = [0.0; LANES];
+    pub(crate) fn evaluate<const P: usize, S: EightLanes>(&self, lanes: S, t: f32) -> (S::Vector, S::Vector) {
+        let t = lanes.splat(t);
+        let mut value = lanes.load(&self.coefficients[P - 1]);
+        let mut slope = lanes.splat(0.0);
         for n in (0..P - 1).rev() {
-            for j in 0..LANES {
-                slope[j] = slope[j] * t + value[j];
-            }
-            for j in 0..LANES {
-                value[j] = value[j] * t + self.coefficients[n][j];
-            }
+            slope = lanes.add(lanes.mul(slope, t), value);
+            value = lanes.add(lanes.mul(value, t), lanes.load(&self.coefficients[n]));
         }
         (value, slope)
     }
@@ -120,6 +119,7 @@ pub fn inverse_moduli(order: usize, points: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::simd::PortableLanes;
 
     /// M_p(u) by its recursion (Essmann, equation 4.1).
     fn spline(p: usize, u: f64) -> f64 {
@@ -133,11 +133,11 @@ mod tests {
     fn weights(order: usize, t: f32) -> ([f32; LANES], [f32; LANES]) {
         let table = SplineWeights::new(order);
         match order {
-            4 => table.evaluate::<4>(t),
-            5 => table.evaluate::<5>(t),
-            6 => table.evaluate::<6>(t),
-            7 => table.evaluate::<7>(t),
-            _ => table.evaluate::<8>(t),
+            4 => table.evaluate::<4, _>(PortableLanes, t),
+            5 => table.evaluate::<5, _>(PortableLanes, t),
+            6 => table.evaluate::<6, _>(PortableLanes, t),
+            7 => table.evaluate::<7, _>(PortableLanes, t),
+            _ => table.evaluate::<8, _>(PortableLanes, t),
         }
     }
 

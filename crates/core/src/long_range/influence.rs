@@ -13,7 +13,7 @@ use rustfft::num_complex::Complex32;
 
 use super::b_spline::{LANES, inverse_moduli};
 use crate::cell::Cell;
-use crate::cpu::simd::Kernel;
+use crate::cpu::simd::{EightLanes, Kernel, LaneKernel};
 use crate::units::COULOMB;
 
 /// Tables that depend on the grid and the order only.
@@ -171,17 +171,21 @@ pub(super) struct SumRows<'a> {
     pub spectrum: &'a [Complex32],
 }
 
-impl Kernel for SumRows<'_> {
+impl LaneKernel for SumRows<'_> {
     type Output = Sums;
     #[inline(always)]
-    fn run(self) -> Sums {
+    fn run<S: EightLanes>(self, lanes: S) -> Sums {
         let points_a = self.waves.numbers_a.len();
         let mut total = Sums::ZERO;
         let rows = self.spectrum.chunks_exact(points_a).zip(self.influence.chunks_exact(points_a));
         for (index, (spectrum, influence)) in rows.enumerate() {
             let (vectors, _) = self.waves.row(self.cell, self.first_row + index);
-            let [energy, t0, t1, t2] =
-                row_moments(spectrum, influence, &self.waves.numbers_a, vectors.square(), self.waves.alpha);
+            let coefficients = vectors.square();
+            let [energy, t0, t1, t2] = RowSums::new(lanes, coefficients, self.waves.alpha).of_row(
+                spectrum,
+                influence,
+                &self.waves.numbers_a,
+            );
             let half = 0.5 * self.waves.multiplicity(self.first_row + index);
             let outer = |u: DVec3, v: DVec3| DMat3::from_cols(u * v.x, u * v.y, u * v.z);
             let (a, rest) = (vectors.a, vectors.rest);
@@ -195,40 +199,68 @@ impl Kernel for SumRows<'_> {
 
 /// Sums over m of e, e g, e g m, e g m^2 with e = G |F|^2 and g = 2 (1/k^2 + pi^2/alpha^2). Eight interleaved f32 partial
 /// sums a row (at most a few dozen terms each), joined in f64: the order never changes.
-#[inline(always)]
-fn row_moments(
-    spectrum: &[Complex32],
-    influence: &[f32],
-    numbers: &[f32],
-    square: [f64; 3],
-    alpha: f64,
-) -> [f64; 4] {
-    let [c0, c1, c2] = square.map(|c| c as f32);
-    let constant = (2.0 * (std::f64::consts::PI / alpha).powi(2)) as f32;
-    let mut sums = [[0.0f32; LANES]; 4];
-    let mut add = |lane: usize, f: Complex32, g: f32, m: f32| {
-        let e = g * (f.re * f.re + f.im * f.im);
-        let k2 = c0 + m * (c1 + m * c2);
+struct RowSums<S: EightLanes> {
+    lanes: S,
+    /// k^2 = c[0] + m (c[1] + m c[2]).
+    square: [S::Vector; 3],
+    /// 2 pi^2/alpha^2.
+    constant: S::Vector,
+    sums: [S::Vector; 4],
+}
+
+impl<S: EightLanes> RowSums<S> {
+    #[inline(always)]
+    fn new(lanes: S, square: [f64; 3], alpha: f64) -> Self {
         // The wave k = 0 has e = 0; it only must not divide by zero.
-        let t = e * (2.0 / k2.max(f32::MIN_POSITIVE * 4.0) + constant);
-        sums[0][lane] += e;
-        sums[1][lane] += t;
-        sums[2][lane] += t * m;
-        sums[3][lane] += t * m * m;
-    };
-    let whole = spectrum.len() / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        let f: &[Complex32; LANES] = spectrum[start..start + LANES].try_into().expect("LANES waves");
-        let g: &[f32; LANES] = influence[start..start + LANES].try_into().expect("LANES waves");
-        let m: &[f32; LANES] = numbers[start..start + LANES].try_into().expect("LANES waves");
-        for lane in 0..LANES {
-            add(lane, f[lane], g[lane], m[lane]);
+        let constant_term = square[0].max(f64::from(f32::MIN_POSITIVE) * 4.0);
+        Self {
+            lanes,
+            square: [constant_term, square[1], square[2]].map(|c| lanes.splat(c as f32)),
+            constant: lanes.splat((2.0 * (std::f64::consts::PI / alpha).powi(2)) as f32),
+            sums: [lanes.splat(0.0); 4],
         }
     }
-    for x in whole..spectrum.len() {
-        add(x - whole, spectrum[x], influence[x], numbers[x]);
+
+    #[inline(always)]
+    fn of_row(mut self, spectrum: &[Complex32], influence: &[f32], numbers: &[f32]) -> [f64; 4] {
+        let whole = spectrum.len() / LANES * LANES;
+        for start in (0..whole).step_by(LANES) {
+            let range = start..start + LANES;
+            self.add(
+                spectrum[range.clone()].try_into().expect("LANES waves"),
+                influence[range.clone()].try_into().expect("LANES waves"),
+                numbers[range].try_into().expect("LANES waves"),
+            );
+        }
+        if whole < spectrum.len() {
+            // Filled up with waves of zero charge.
+            let rest = spectrum.len() - whole;
+            let (mut f, mut g, mut m) = ([Complex32::ZERO; LANES], [0.0; LANES], [1.0; LANES]);
+            f[..rest].copy_from_slice(&spectrum[whole..]);
+            g[..rest].copy_from_slice(&influence[whole..]);
+            m[..rest].copy_from_slice(&numbers[whole..]);
+            self.add(&f, &g, &m);
+        }
+        self.sums.map(|sum| {
+            let mut s = [0.0; LANES];
+            self.lanes.store(sum, &mut s);
+            s.iter().map(|&x| f64::from(x)).sum()
+        })
     }
-    sums.map(|s| s.iter().map(|&x| f64::from(x)).sum())
+
+    #[inline(always)]
+    fn add(&mut self, f: &[Complex32; LANES], g: &[f32; LANES], m: &[f32; LANES]) {
+        let lanes = self.lanes;
+        let (g, m) = (lanes.load(g), lanes.load(m));
+        let e = lanes.mul(g, lanes.squared_norms(f));
+        let [c0, c1, c2] = self.square;
+        let k2 = lanes.add(c0, lanes.mul(m, lanes.add(c1, lanes.mul(m, c2))));
+        let t = lanes.mul(e, lanes.add(lanes.div(lanes.splat(2.0), k2), self.constant));
+        let tm = lanes.mul(t, m);
+        for (sum, term) in self.sums.iter_mut().zip([e, t, tm, lanes.mul(tm, m)]) {
+            *sum = lanes.add(*sum, term);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 #![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
 
 use super::b_spline::{LANES, SplineWeights};
-use crate::cpu::simd::Kernel;
+use crate::cpu::simd::{EightLanes, LaneKernel};
 
 /// Shape of the mesh in memory: `[x][y][z]`, rows padded by [`LANES`].
 #[derive(Clone, Debug)]
@@ -80,40 +80,27 @@ pub(super) struct ComputeStencils<'a, const P: usize> {
     pub stencils: &'a mut [Stencil],
 }
 
-impl<const P: usize> Kernel for ComputeStencils<'_, P> {
+impl<const P: usize> LaneKernel for ComputeStencils<'_, P> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
-        let table = self.weights.clone();
+    fn run<S: EightLanes>(self, lanes: S) {
+        let table = self.weights;
         for ((&atom, anchor), stencil) in self.order.iter().zip(self.anchors).zip(self.stencils) {
             let position = self.fractional[atom as usize];
             anchor.charge = self.charges[atom as usize];
             for axis in 0..3 {
                 let (point, fraction) = mesh_coordinate(position[axis], self.grid[axis]);
                 anchor.point[axis] = point;
-                let (weight, slope) = table.evaluate::<P>(fraction - 0.5);
-                stencil.weight[axis] = weight;
-                stencil.slope[axis] = slope;
+                let (weight, slope) = table.evaluate::<P, S>(lanes, fraction - 0.5);
+                lanes.store(weight, &mut stencil.weight[axis]);
+                lanes.store(slope, &mut stencil.slope[axis]);
             }
         }
     }
 }
 
-/// Largest |x| that [`round_to_integer`] takes.
+/// Largest contribution of one atom to one point that [`EightLanes::add_rounded`] takes.
 pub(super) const LARGEST_INTEGER: f64 = 268_435_456.0;
-
-/// x rounded to an integer, |x| <= 2^28. Adding 1.5 2^23 leaves the nearest integer in the low bits of an f32 below 2^22; here
-/// first the multiple of 64, then what is left. Unlike a conversion this needs no check for NaN or overflow.
-#[inline(always)]
-fn round_to_integer(x: f32) -> i32 {
-    const FINE: f32 = 12_582_912.0;
-    const COARSE: f32 = 64.0 * FINE;
-    const OFFSET: u32 = (COARSE.to_bits() << 6).wrapping_add(FINE.to_bits());
-    let shifted = x + COARSE;
-    let rest = x - (shifted - COARSE);
-    let bits = (shifted.to_bits() << 6).wrapping_add((rest + FINE).to_bits());
-    bits.wrapping_sub(OFFSET).cast_signed()
-}
 
 /// Spreads charges onto the planes `first_plane ..`, as many as `planes` holds, in units of 1/scale e.
 pub(super) struct Spread<'a, const P: usize> {
@@ -127,10 +114,10 @@ pub(super) struct Spread<'a, const P: usize> {
     pub planes: &'a mut [i32],
 }
 
-impl<const P: usize> Kernel for Spread<'_, P> {
+impl<const P: usize> LaneKernel for Spread<'_, P> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<S: EightLanes>(self, lanes: S) {
         let plane = self.shape.plane;
         let n_planes = self.planes.len() / plane;
         let n_bins = self.shape.grid[0];
@@ -145,7 +132,7 @@ impl<const P: usize> Kernel for Spread<'_, P> {
                 let z = anchor.point[2] as usize;
                 let y = anchor.point[1] as usize;
                 let starts: &[u32; P] = self.shape.row_starts[y..y + P].try_into().expect("P starts");
-                let along_z = stencil.weight[2];
+                let along_z = lanes.load(&stencil.weight[2]);
                 let charge = anchor.charge * self.scale;
                 for j in lowest..beyond {
                     let q_x = charge * stencil.weight[0][j];
@@ -155,9 +142,7 @@ impl<const P: usize> Kernel for Spread<'_, P> {
                         let at = starts[i] as usize + z;
                         let row: &mut [i32; LANES] =
                             (&mut target[at..at + LANES]).try_into().expect("LANES points");
-                        for lane in 0..LANES {
-                            row[lane] = row[lane].wrapping_add(round_to_integer(q_xy * along_z[lane]));
-                        }
+                        lanes.add_rounded(lanes.mul(lanes.splat(q_xy), along_z), row);
                     }
                 }
             }
@@ -176,12 +161,12 @@ pub(super) struct Gather<'a, const P: usize> {
     pub forces: &'a mut [[f32; 3]],
 }
 
-impl<const P: usize> Kernel for Gather<'_, P> {
+impl<const P: usize> LaneKernel for Gather<'_, P> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<S: EightLanes>(self, lanes: S) {
         for ((anchor, stencil), force) in self.anchors.iter().zip(self.stencils).zip(self.forces) {
-            let gradient = gradient::<P>(self.shape, anchor, stencil, self.potential);
+            let gradient = gradient::<P, S>(lanes, self.shape, anchor, stencil, self.potential);
             for axis in 0..3 {
                 force[axis] = anchor.charge
                     * (self.to_force[0][axis] * gradient[0]
@@ -194,7 +179,8 @@ impl<const P: usize> Kernel for Gather<'_, P> {
 
 /// d(potential)/du along the three mesh axes.
 #[inline(always)]
-fn gradient<const P: usize>(
+fn gradient<const P: usize, S: EightLanes>(
+    lanes: S,
     shape: &Shape,
     anchor: &Anchor,
     stencil: &Stencil,
@@ -203,48 +189,32 @@ fn gradient<const P: usize>(
     let [x, y, z] = anchor.point.map(|p| p as usize);
     let starts: &[u32; P] = shape.row_starts[y..y + P].try_into().expect("P starts");
     let planes: &[u32; P] = shape.planes[x..x + P].try_into().expect("P planes");
-    let mut sums = [[0.0f32; LANES]; 3];
+    let scaled = |factor: f32, v| lanes.mul(lanes.splat(factor), v);
+    let mut sums = [lanes.splat(0.0); 3];
     for j in 0..P {
         let source = &potential[planes[j] as usize * shape.plane..][..shape.plane];
-        let (mut value, mut slope_y) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let (mut value, mut slope_y) = (lanes.splat(0.0), lanes.splat(0.0));
         for i in 0..P {
             let at = starts[i] as usize + z;
-            let row: &[f32; LANES] = source[at..at + LANES].try_into().expect("LANES points");
-            for lane in 0..LANES {
-                value[lane] += stencil.weight[1][i] * row[lane];
-                slope_y[lane] += stencil.slope[1][i] * row[lane];
-            }
+            let row = lanes.load(source[at..at + LANES].try_into().expect("LANES points"));
+            value = lanes.add(value, scaled(stencil.weight[1][i], row));
+            slope_y = lanes.add(slope_y, scaled(stencil.slope[1][i], row));
         }
-        for lane in 0..LANES {
-            sums[0][lane] += stencil.slope[0][j] * value[lane];
-            sums[1][lane] += stencil.weight[0][j] * slope_y[lane];
-            sums[2][lane] += stencil.weight[0][j] * value[lane];
-        }
+        sums[0] = lanes.add(sums[0], scaled(stencil.slope[0][j], value));
+        sums[1] = lanes.add(sums[1], scaled(stencil.weight[0][j], slope_y));
+        sums[2] = lanes.add(sums[2], scaled(stencil.weight[0][j], value));
     }
-    let mut products = [[0.0f32; LANES]; 3];
-    for lane in 0..LANES {
-        products[0][lane] = sums[0][lane] * stencil.weight[2][lane];
-        products[1][lane] = sums[1][lane] * stencil.weight[2][lane];
-        products[2][lane] = sums[2][lane] * stencil.slope[2][lane];
-    }
-    products.map(|p| ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7])))
+    let (weight, slope) = (lanes.load(&stencil.weight[2]), lanes.load(&stencil.slope[2]));
+    [lanes.mul(sums[0], weight), lanes.mul(sums[1], weight), lanes.mul(sums[2], slope)].map(|product| {
+        let mut p = [0.0; LANES];
+        lanes.store(product, &mut p);
+        ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn integers_are_the_nearest() {
-        let mut x = 1e-3f32;
-        while f64::from(x) < LARGEST_INTEGER {
-            for value in [x, -x] {
-                assert_eq!(round_to_integer(value), value.round_ties_even() as i32, "{value}");
-            }
-            x *= 1.000_37;
-        }
-        assert_eq!(round_to_integer(0.0), 0);
-    }
 
     #[test]
     fn mesh_coordinates_are_exact_and_wrap() {

@@ -14,7 +14,7 @@ use super::influence::{ApplyInfluence, FillInfluence, SumRows, Sums, Waves};
 use super::mesh::{Anchor, ComputeStencils, Gather, LARGEST_INTEGER, Shape, Spread, Stencil, first_plane};
 use super::planes::{self, Transforms, half_rows, line_space};
 use crate::cell::Cell;
-use crate::cpu::simd::dispatch;
+use crate::cpu::simd::{dispatch, dispatch_lanes};
 
 /// Columns along a that are transformed together: two cache lines of neighbouring columns are read at a time.
 const COLUMNS: usize = 16;
@@ -259,7 +259,7 @@ impl Pme {
             .zip(self.anchors.par_chunks_mut(ATOMS))
             .zip(self.stencils.par_chunks_mut(ATOMS))
             .for_each(|((order, anchors), stencils)| {
-                dispatch(ComputeStencils::<P> {
+                dispatch_lanes(ComputeStencils::<P> {
                     weights,
                     grid,
                     order,
@@ -299,7 +299,15 @@ impl Pme {
             let PlaneScratch { charges, lines, fft } = scratch;
             let charges = &mut charges[..spectra.len() / rows * shape.plane];
             let first_plane = task * planes;
-            dispatch(Spread::<P> { shape, bins, anchors, stencils, scale, first_plane, planes: charges });
+            dispatch_lanes(Spread::<P> {
+                shape,
+                bins,
+                anchors,
+                stencils,
+                scale,
+                first_plane,
+                planes: charges,
+            });
             let planes = charges.chunks_exact_mut(shape.plane).zip(spectra.chunks_exact_mut(rows));
             planes.fold(0, |peak: u32, (charges, spectrum)| {
                 peak.max(planes::forward(shape, transforms, 1.0 / scale, charges, lines, spectrum, fft))
@@ -330,7 +338,7 @@ impl Pme {
                 }
                 transforms.forward[0].process_with_scratch(spectrum, scratch);
                 if energy_and_virial {
-                    *sums = dispatch(SumRows { waves, cell, first_row, influence, spectrum });
+                    *sums = dispatch_lanes(SumRows { waves, cell, first_row, influence, spectrum });
                 }
                 dispatch(ApplyInfluence { influence, spectrum });
                 transforms.inverse[0].process_with_scratch(spectrum, scratch);
@@ -380,7 +388,7 @@ impl Pme {
             .zip(self.stencils.par_chunks(ATOMS))
             .zip(self.gathered.par_chunks_mut(ATOMS))
             .for_each(|((anchors, stencils), forces)| {
-                dispatch(Gather::<P> { shape, anchors, stencils, potential, to_force, forces });
+                dispatch_lanes(Gather::<P> { shape, anchors, stencils, potential, to_force, forces });
             });
     }
 
