@@ -1,0 +1,294 @@
+//! The fast CPU kernel: pair and reciprocal forces in f32, sums in integers or f64.
+//!
+//! Same device, same input: same bits, whatever the number of threads. Neighbour lists are rebuilt when an exact
+//! criterion on displacements says so; their order, which f32 sums depend on, follows from the positions at the build,
+//! which a checkpoint keeps.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use glam::{DMat3, DVec3};
+use rayon::prelude::*;
+
+use super::lanes::dispatch;
+use super::pair_force::{PairChunk, PairPotential, PairResult, PairScratch, PairSums, from_fixed};
+use super::screening;
+use crate::backend::{ElectrostaticsParameters, Reciprocal};
+use crate::cell::Cell;
+use crate::force_field::ForceField;
+use crate::force_field::bonded::{add_bonded_forces, outer};
+use crate::force_field::close_approach::close_approach_table;
+use crate::force_field::tail_correction::TailCorrection;
+use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, ListOrigin, Request, Virials};
+use crate::long_range::pme::{Pme, PmeError};
+use crate::neighbors::molecule_list::{Fraction, MoleculeList, fraction, fraction_matrix, molecule_size};
+use crate::topology::Topology;
+use crate::units::COULOMB;
+
+/// Default skin of the neighbour list (angstrom): between the cost of a rebuild every few steps and of longer lists.
+pub const DEFAULT_SKIN: f64 = 1.2;
+
+/// The mixed-precision kernel of one replica.
+pub struct MixedKernel {
+    topology: Arc<Topology>,
+    force_field: Arc<ForceField>,
+    charges: Vec<f64>,
+    parameters: ElectrostaticsParameters,
+    potential: PairPotential,
+    pme: Pme,
+    tail: Option<TailCorrection>,
+    skin: f64,
+    soft: bool,
+    list: MoleculeList,
+    origin: Option<ListOrigin>,
+    fractions: Vec<Fraction>,
+    mesh_forces: Vec<DVec3>,
+    scratch: Vec<Mutex<PairScratch>>,
+    results: Vec<PairResult>,
+}
+
+impl MixedKernel {
+    /// A kernel for one replica with lattice-sum parameters chosen before (`Reciprocal::Pme`).
+    pub fn new(
+        force_field: &Arc<ForceField>,
+        topology: &Arc<Topology>,
+        parameters: ElectrostaticsParameters,
+        skin: f64,
+    ) -> Result<Self, MixedError> {
+        let Reciprocal::Pme { order, grid } = parameters.reciprocal else {
+            return Err(MixedError::NoMesh);
+        };
+        let charges = topology.charges();
+        Ok(Self {
+            potential: PairPotential::new(force_field, parameters.alpha, parameters.cutoff),
+            pme: Pme::new(&charges, parameters.alpha, order, grid)?,
+            tail: TailCorrection::of(force_field, topology),
+            charges,
+            topology: Arc::clone(topology),
+            force_field: Arc::clone(force_field),
+            parameters,
+            skin,
+            soft: false,
+            list: MoleculeList::default(),
+            origin: None,
+            fractions: vec![[0; 3]; topology.n_atoms()],
+            mesh_forces: vec![DVec3::ZERO; topology.n_atoms()],
+            scratch: Vec::new(),
+            results: Vec::new(),
+        })
+    }
+
+    fn cutoff(&self) -> f64 {
+        self.parameters.cutoff.max(self.force_field.cutoff)
+    }
+
+    /// Converts positions; returns the largest distance of an atom from the first atom of its molecule.
+    fn set_positions(&mut self, cell: &Cell, positions: &[DVec3]) -> Result<f64, ForceError> {
+        if let Some(atom) = positions.iter().position(|r| !r.is_finite()) {
+            return Err(ForceError::NotFinite { atom });
+        }
+        for (u, &r) in self.fractions.iter_mut().zip(positions) {
+            *u = fraction(cell, r);
+        }
+        let mut arm2 = 0.0f64;
+        for (index, molecule) in self.topology.molecules.iter().enumerate() {
+            let first = positions[molecule.first_atom];
+            for r in &positions[molecule.first_atom + 1..][..molecule_size(&self.topology, index) - 1] {
+                arm2 = arm2.max((*r - first).length_squared());
+            }
+        }
+        Ok(arm2.sqrt())
+    }
+
+    fn build_list(&mut self, cell: &Cell, positions: &[DVec3], arm: f64) -> Result<(), ForceError> {
+        let half_height = 0.5 * cell.perpendicular_heights().min_element();
+        let reach = self.cutoff() + self.skin;
+        if reach + arm > half_height {
+            return Err(ForceError::CellTooSmall { cutoff: self.cutoff(), skin: self.skin + arm, half_height });
+        }
+        self.list.build(&self.topology, cell, &self.fractions, reach, arm);
+        self.origin = Some(ListOrigin { cell: *cell, positions: positions.to_vec() });
+        Ok(())
+    }
+
+    /// Pair forces of all chunks, in any order: forces are integers, energies are summed chunk by chunk afterwards.
+    fn pair_forces(&mut self, h: &[[f32; 3]; 3], energy_and_virial: bool) -> PairSums {
+        let n_atoms = self.topology.n_atoms();
+        let threads = rayon::current_num_threads() + 1;
+        if self.scratch.len() < threads {
+            self.scratch.resize_with(threads, Mutex::default);
+        }
+        for scratch in &mut self.scratch {
+            let scratch = scratch.get_mut().unwrap_or_else(PoisonError::into_inner);
+            scratch.forces.clear();
+            scratch.forces.resize(n_atoms, [0; 4]);
+        }
+        let (scratch, last) = (&self.scratch, threads - 1);
+        self.results.resize_with(self.list.chunks.len(), PairResult::default);
+        self.results.par_iter_mut().zip(&self.list.chunks).for_each(|(result, chunk)| {
+            let slot = rayon::current_thread_index().map_or(last, |index| index.min(last));
+            let mut scratch = scratch[slot].lock().unwrap_or_else(PoisonError::into_inner);
+            *result = dispatch(PairChunk {
+                chunk,
+                potential: &self.potential,
+                topology: &self.topology,
+                fractions: &self.fractions,
+                h,
+                energy_and_virial,
+                soft: self.soft,
+                scratch: &mut scratch,
+            });
+        });
+        let mut sums = PairSums::default();
+        for result in &self.results {
+            sums.short_range += result.sums.short_range;
+            sums.coulomb += result.sums.coulomb;
+            sums.short_range_virial += result.sums.short_range_virial;
+            sums.coulomb_virial += result.sums.coulomb_virial;
+        }
+        sums
+    }
+
+    /// Pair forces and reciprocal forces, added up in `forces`.
+    fn collect(&mut self, forces: &mut [DVec3]) {
+        let scratch: Vec<&PairScratch> = self
+            .scratch
+            .iter_mut()
+            .map(|s| &*s.get_mut().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        for (atom, force) in forces.iter_mut().enumerate() {
+            let mut sum = [0i64; 4];
+            for part in &scratch {
+                for (total, x) in sum.iter_mut().zip(part.forces[atom]) {
+                    *total = total.wrapping_add(x);
+                }
+            }
+            *force = from_fixed(sum) + self.mesh_forces[atom];
+        }
+    }
+
+    /// Takes the pairs within a molecule off the reciprocal sum: -q_i q_j erf(alpha r)/r, whose force over r is
+    /// -q_i q_j f(r^2) of [`screening`].
+    fn subtract_excluded(&self, positions: &[DVec3], forces: &mut [DVec3]) -> (f64, DMat3) {
+        let alpha = self.parameters.alpha;
+        let (mut energy, mut virial) = (0.0, DMat3::ZERO);
+        for (index, molecule) in self.topology.molecules.iter().enumerate() {
+            let atoms = molecule.first_atom..molecule.first_atom + molecule_size(&self.topology, index);
+            for i in atoms.clone() {
+                for j in i + 1..atoms.end {
+                    let d = positions[i] - positions[j];
+                    let charge = COULOMB * self.charges[i] * self.charges[j];
+                    let force = -charge * screening::force(alpha, d.length_squared()) * d;
+                    energy -= charge * screening::energy(alpha, d.length_squared());
+                    forces[i] += force;
+                    forces[j] -= force;
+                    virial += outer(d, force);
+                }
+            }
+        }
+        (energy, virial)
+    }
+
+    fn self_energy(&self) -> f64 {
+        let squares: f64 = self.charges.iter().map(|q| q * q).sum();
+        -COULOMB * self.parameters.alpha * 0.5 * std::f64::consts::FRAC_2_SQRT_PI * squares
+    }
+
+    /// Which pair passed its inner maximum.
+    fn close_pair(&self, cell: &Cell, positions: &[DVec3]) -> Option<ForceError> {
+        let (i, species) = self.results.iter().find_map(|r| r.too_close)?;
+        let species_i = self.topology.atom_species[i];
+        let (distance, j) = (0..positions.len())
+            .filter(|&j| {
+                self.topology.atom_molecule[j] != self.topology.atom_molecule[i]
+                    && self.topology.atom_species[j] == species
+            })
+            .map(|j| (cell.wrapped_difference(positions[i] - positions[j]).length(), j))
+            .min_by(|a, b| a.0.total_cmp(&b.0))?;
+        let n = self.force_field.species.len();
+        Some(ForceError::CloseApproach {
+            atom_i: i,
+            atom_j: j,
+            species_i: self.force_field.species[species_i].name.clone(),
+            species_j: self.force_field.species[species].name.clone(),
+            distance,
+            limit: close_approach_table(&self.force_field)[species_i * n + species].inner_maximum?,
+        })
+    }
+}
+
+/// Why a mixed kernel cannot be set up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum MixedError {
+    /// The parameters ask for a direct reciprocal sum.
+    #[error("the mixed kernel needs particle-mesh parameters; these ask for a direct Ewald sum")]
+    NoMesh,
+    /// The mesh is out of range.
+    #[error(transparent)]
+    Mesh(#[from] PmeError),
+}
+
+impl ForceKernel for MixedKernel {
+    fn evaluate(
+        &mut self,
+        cell: &Cell,
+        positions: &[DVec3],
+        request: Request,
+        forces: &mut [DVec3],
+    ) -> Result<Evaluation, ForceError> {
+        let arm = self.set_positions(cell, positions)?;
+        if self.list.is_valid(cell, &self.fractions, self.cutoff()) {
+            let half_height = 0.5 * cell.perpendicular_heights().min_element();
+            if self.cutoff() + arm > half_height {
+                return Err(ForceError::CellTooSmall { cutoff: self.cutoff(), skin: arm, half_height });
+            }
+        } else {
+            self.build_list(cell, positions, arm)?;
+        }
+        let wanted = request.energy_and_virial;
+        let pairs = self.pair_forces(&fraction_matrix(cell), wanted);
+        if let Some(error) = self.close_pair(cell, positions) {
+            return Err(error);
+        }
+        self.mesh_forces.fill(DVec3::ZERO);
+        let (reciprocal, reciprocal_virial) =
+            self.pme.evaluate(cell, &self.fractions, wanted, &mut self.mesh_forces);
+        self.collect(forces);
+        let (excluded, excluded_virial) = self.subtract_excluded(positions, forces);
+        let bonded = add_bonded_forces(&self.topology, positions, forces);
+        if !wanted {
+            return Ok(Evaluation::default());
+        }
+        let (tail, tail_virial) =
+            self.tail.as_ref().map_or((0.0, DMat3::ZERO), |tail| (tail.energy(cell), tail.virial(cell)));
+        Ok(Evaluation {
+            energies: Energies {
+                short_range: pairs.short_range + tail,
+                coulomb_real: pairs.coulomb,
+                coulomb_reciprocal: reciprocal,
+                coulomb_self: self.self_energy(),
+                coulomb_excluded: excluded,
+                bond: bonded.bond,
+                angle: bonded.angle,
+                improper: bonded.improper,
+            },
+            virials: Virials {
+                short_range: pairs.short_range_virial + tail_virial,
+                coulomb: pairs.coulomb_virial + reciprocal_virial + excluded_virial,
+                bonded: bonded.virial,
+            },
+        })
+    }
+
+    fn list_origin(&self) -> Option<ListOrigin> {
+        self.origin.clone()
+    }
+
+    fn restore_list(&mut self, origin: &ListOrigin) -> Result<(), ForceError> {
+        let arm = self.set_positions(&origin.cell, &origin.positions)?;
+        self.build_list(&origin.cell, &origin.positions, arm)
+    }
+
+    fn set_soft_core(&mut self, on: bool) {
+        self.soft = on;
+    }
+}
