@@ -35,7 +35,7 @@ pub struct MixedKernel {
     parameters: ElectrostaticsParameters,
     potential: PairPotential,
     pme: Pme,
-    tail: Option<TailCorrection>,
+    tail: TailCorrection,
     skin: f64,
     soft: bool,
     list: MoleculeList,
@@ -61,7 +61,7 @@ impl MixedKernel {
         Ok(Self {
             potential: PairPotential::new(force_field, parameters.alpha, parameters.cutoff),
             pme: Pme::new(&charges, parameters.alpha, order, grid)?,
-            tail: TailCorrection::of(force_field, topology),
+            tail: TailCorrection::new(force_field, topology, force_field.cutoff),
             charges,
             topology: Arc::clone(topology),
             force_field: Arc::clone(force_field),
@@ -258,11 +258,10 @@ impl ForceKernel for MixedKernel {
         if !wanted {
             return Ok(Evaluation::default());
         }
-        let (tail, tail_virial) =
-            self.tail.as_ref().map_or((0.0, DMat3::ZERO), |tail| (tail.energy(cell), tail.virial(cell)));
+        let tail_virial = DMat3::from_diagonal(DVec3::splat(self.tail.virial(cell.volume())));
         Ok(Evaluation {
             energies: Energies {
-                short_range: pairs.short_range + tail,
+                short_range: pairs.short_range + self.tail.energy(cell.volume()),
                 coulomb_real: pairs.coulomb,
                 coulomb_reciprocal: reciprocal,
                 coulomb_self: self.self_energy(),

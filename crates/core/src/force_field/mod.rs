@@ -2,6 +2,7 @@
 
 pub mod bonded;
 pub mod born_mayer_huggins;
+pub mod close_approach;
 pub mod harmonic_angle;
 pub mod harmonic_bond;
 pub mod harmonic_improper;
