@@ -6,6 +6,9 @@
 //! This module may use `unsafe`: vector intrinsics must be called from functions compiled for an instruction set, and only
 //! the run-time check in [`dispatch`] makes that sound.
 #![allow(unsafe_code)]
+#![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+// The impls below mirror the trait, which documents each operation.
+#![allow(clippy::wildcard_imports)]
 
 /// Number of lanes.
 pub const LANES: usize = 16;
@@ -14,22 +17,33 @@ pub const LANES: usize = 16;
 pub trait Lanes: Copy {
     /// One bit or lane a comparison.
     type Mask: Copy;
+    /// The same number in every lane.
     fn splat(x: f32) -> Self;
+    /// The first sixteen numbers of a slice.
     fn load(x: &[f32]) -> Self;
+    /// Writes to the first sixteen places of a slice.
     fn store(self, x: &mut [f32]);
     /// Converts sixteen integers (round to nearest even).
     fn from_i32(x: &[i32]) -> Self;
+    /// self + o.
     fn add(self, o: Self) -> Self;
+    /// self - o.
     fn sub(self, o: Self) -> Self;
+    /// self * o.
     fn mul(self, o: Self) -> Self;
+    /// self / o.
     fn div(self, o: Self) -> Self;
     /// self * a + b, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// b - self * a, rounded once.
     fn neg_mul_add(self, a: Self, b: Self) -> Self;
+    /// Square root.
     fn sqrt(self) -> Self;
+    /// The smaller; `o` if either is NaN.
     fn min(self, o: Self) -> Self;
+    /// The larger; `o` if either is NaN.
     fn max(self, o: Self) -> Self;
+    /// Where self < o.
     fn less(self, o: Self) -> Self::Mask;
     /// Where the mask holds `a`, else `b`.
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;

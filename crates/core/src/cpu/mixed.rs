@@ -77,6 +77,7 @@ impl MixedKernel {
         })
     }
 
+    #[doc(hidden)] pub fn timing(&mut self){ let c=self.origin.clone().unwrap(); let h=fraction_matrix(&c.cell); let t=std::time::Instant::now(); for _ in 0..100{self.pair_forces(&h,false);} println!("pair {:?}",t.elapsed()/100); let t=std::time::Instant::now(); let mut f=self.mesh_forces.clone(); for _ in 0..100{self.pme.evaluate(&c.cell,&self.fractions,false,&mut f);} println!("pme {:?}",t.elapsed()/100);}
     fn cutoff(&self) -> f64 {
         self.parameters.cutoff.max(self.force_field.cutoff)
     }

@@ -111,7 +111,7 @@ impl PairPotential {
 }
 
 /// Energies and virials of a chunk of molecules.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct PairSums {
     /// Short-range energy.
     pub short_range: f64,
@@ -121,6 +121,13 @@ pub struct PairSums {
     pub short_range_virial: DMat3,
     /// Real-space Coulomb virial.
     pub coulomb_virial: DMat3,
+}
+
+impl Default for PairSums {
+    /// No energy and no virial (the default matrix would be the identity).
+    fn default() -> Self {
+        Self { short_range: 0.0, coulomb: 0.0, short_range_virial: DMat3::ZERO, coulomb_virial: DMat3::ZERO }
+    }
 }
 
 /// What [`PairChunk`] says: its sums, and an atom whose neighbour of a species came too close, if any.
@@ -340,6 +347,10 @@ fn pair_loop<L: Lanes, const ENERGY: bool, const SOFT: bool>(
 /// The matrix of the sums xx, yy, zz, xy, xz, yz.
 #[inline(always)]
 fn symmetric<L: Lanes>(w: [L; 6]) -> DMat3 {
-    let [xx, yy, zz, xy, xz, yz] = w.map(|lanes| f64::from(lanes.sum()));
+    let mut sums = [0.0; 6];
+    for (sum, lanes) in sums.iter_mut().zip(w) {
+        *sum = f64::from(lanes.sum());
+    }
+    let [xx, yy, zz, xy, xz, yz] = sums;
     DMat3::from_cols(DVec3::new(xx, xy, xz), DVec3::new(xy, yy, yz), DVec3::new(xz, yz, zz))
 }

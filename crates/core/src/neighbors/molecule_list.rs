@@ -78,7 +78,10 @@ impl Gathered {
             start += group.len().next_multiple_of(LANES);
         }
         for k in (0..self.len()).step_by(LANES) {
-            let [x, y, z] = [0, 1, 2].map(|axis| L::from_i32(&self.u[axis][k..]));
+            // No closures here: the compiler does not give them the caller's vector instructions.
+            let x = L::from_i32(&self.u[0][k..]);
+            let y = L::from_i32(&self.u[1][k..]);
+            let z = L::from_i32(&self.u[2][k..]);
             for axis in 0..3 {
                 let component = z.mul_add(
                     L::splat(h[2][axis]),
@@ -237,7 +240,9 @@ impl LaneKernel for BuildChunk<'_> {
             let mut start = 0;
             for group in &candidates {
                 for k in (0..group.len()).step_by(LANES) {
-                    let [x, y, z] = [0, 1, 2].map(|axis| L::load(&gathered.r[axis][start + k..]));
+                    let x = L::load(&gathered.r[0][start + k..]);
+                    let y = L::load(&gathered.r[1][start + k..]);
+                    let z = L::load(&gathered.r[2][start + k..]);
                     let mut closest = L::splat(f32::INFINITY);
                     for arm in &arms {
                         let (dx, dy, dz) =
