@@ -6,7 +6,8 @@
 //! This module may use `unsafe`: vector intrinsics must be called from functions compiled for an instruction set, and only
 //! the run-time check in [`dispatch`] makes that sound.
 #![allow(unsafe_code)]
-#![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+#![allow(clippy::inline_always)]
+// Only inlined code is compiled for the wider vectors.
 // The impls below mirror the trait, which documents each operation.
 #![allow(clippy::wildcard_imports)]
 
@@ -343,18 +344,11 @@ mod x86 {
         }
         #[inline(always)]
         fn less(self, o: Self) -> Self::Mask {
-            unsafe {
-                (
-                    _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, o.0),
-                    _mm256_cmp_ps::<_CMP_LT_OQ>(self.1, o.1),
-                )
-            }
+            unsafe { (_mm256_cmp_ps::<_CMP_LT_OQ>(self.0, o.0), _mm256_cmp_ps::<_CMP_LT_OQ>(self.1, o.1)) }
         }
         #[inline(always)]
         fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
-            unsafe {
-                Self(_mm256_blendv_ps(b.0, a.0, mask.0), _mm256_blendv_ps(b.1, a.1, mask.1))
-            }
+            unsafe { Self(_mm256_blendv_ps(b.0, a.0, mask.0), _mm256_blendv_ps(b.1, a.1, mask.1)) }
         }
         #[inline(always)]
         fn bits(mask: Self::Mask) -> u16 {

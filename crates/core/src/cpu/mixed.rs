@@ -76,8 +76,6 @@ impl MixedKernel {
             results: Vec::new(),
         })
     }
-
-    #[doc(hidden)] pub fn timing(&mut self){ let c=self.origin.clone().unwrap(); let h=fraction_matrix(&c.cell); let t=std::time::Instant::now(); for _ in 0..100{self.pair_forces(&h,false);} println!("pair {:?}",t.elapsed()/100); let t=std::time::Instant::now(); let mut f=self.mesh_forces.clone(); for _ in 0..100{self.pme.evaluate(&c.cell,&self.fractions,false,&mut f);} println!("pme {:?}",t.elapsed()/100);}
     fn cutoff(&self) -> f64 {
         self.parameters.cutoff.max(self.force_field.cutoff)
     }
@@ -104,7 +102,11 @@ impl MixedKernel {
         let half_height = 0.5 * cell.perpendicular_heights().min_element();
         let reach = self.cutoff() + self.skin;
         if reach + arm > half_height {
-            return Err(ForceError::CellTooSmall { cutoff: self.cutoff(), skin: self.skin + arm, half_height });
+            return Err(ForceError::CellTooSmall {
+                cutoff: self.cutoff(),
+                skin: self.skin + arm,
+                half_height,
+            });
         }
         self.list.build(&self.topology, cell, &self.fractions, reach, arm);
         self.origin = Some(ListOrigin { cell: *cell, positions: positions.to_vec() });
@@ -151,11 +153,8 @@ impl MixedKernel {
 
     /// Pair forces and reciprocal forces, added up in `forces`.
     fn collect(&mut self, forces: &mut [DVec3]) {
-        let scratch: Vec<&PairScratch> = self
-            .scratch
-            .iter_mut()
-            .map(|s| &*s.get_mut().unwrap_or_else(PoisonError::into_inner))
-            .collect();
+        let scratch: Vec<&PairScratch> =
+            self.scratch.iter_mut().map(|s| &*s.get_mut().unwrap_or_else(PoisonError::into_inner)).collect();
         for (atom, force) in forces.iter_mut().enumerate() {
             let mut sum = [0i64; 4];
             for part in &scratch {

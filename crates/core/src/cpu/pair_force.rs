@@ -78,14 +78,14 @@ impl PairPotential {
                 PairParameters {
                     exponent: pair
                         .filter(|p| p.amplitude > 0.0)
-                        .map_or(-1e4, |p| p.amplitude.ln() + p.sigma / p.rho) as f32,
+                        .map_or(-1e4, |p| p.amplitude.ln() + p.sigma / p.rho)
+                        as f32,
                     inverse_rho: pair.map_or(1.0, |p| 1.0 / p.rho) as f32,
                     dispersion6: pair.map_or(0.0, |p| p.dispersion6) as f32,
                     dispersion8: pair.map_or(0.0, |p| p.dispersion8) as f32,
                     charge: charge as f32,
-                    shift_short_range: pair
-                        .filter(|_| shifted)
-                        .map_or(0.0, |p| p.energy(force_field.cutoff)) as f32,
+                    shift_short_range: pair.filter(|_| shifted).map_or(0.0, |p| p.energy(force_field.cutoff))
+                        as f32,
                     shift_coulomb: if shifted {
                         (1.0 / coulomb_cutoff - screening::energy(alpha, coulomb_cutoff.powi(2))) as f32
                     } else {

@@ -49,8 +49,7 @@ impl Polynomial {
             .map(|j| {
                 let sum: f64 = (0..NODES)
                     .map(|k| {
-                        values[k]
-                            * (std::f64::consts::PI * j as f64 * (k as f64 + 0.5) / NODES as f64).cos()
+                        values[k] * (std::f64::consts::PI * j as f64 * (k as f64 + 0.5) / NODES as f64).cos()
                     })
                     .sum();
                 sum * if j == 0 { 1.0 } else { 2.0 } / NODES as f64

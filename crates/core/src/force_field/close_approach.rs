@@ -36,7 +36,8 @@ pub fn close_approach_table(force_field: &ForceField) -> Vec<CloseApproach> {
     let n = force_field.species.len();
     (0..n * n)
         .map(|index| {
-            let charge = COULOMB * force_field.species[index / n].charge * force_field.species[index % n].charge;
+            let charge =
+                COULOMB * force_field.species[index / n].charge * force_field.species[index % n].charge;
             CloseApproach::of(force_field.pairs[index].as_ref(), charge)
         })
         .collect()

@@ -168,14 +168,7 @@ impl MoleculeList {
 
     /// Builds the lists with all pairs within `reach` (angstrom). `arm` is the largest distance of an atom from the
     /// first atom of its molecule; reach + arm must not exceed half the smallest perpendicular height of the cell.
-    pub fn build(
-        &mut self,
-        topology: &Topology,
-        cell: &Cell,
-        fractions: &[Fraction],
-        reach: f64,
-        arm: f64,
-    ) {
+    pub fn build(&mut self, topology: &Topology, cell: &Cell, fractions: &[Fraction], reach: f64, arm: f64) {
         self.built_from = fractions.to_vec();
         self.built_in = Some(*cell);
         self.reach = reach;
