@@ -405,7 +405,7 @@ impl<'a> UnitParser<'a> {
             self.rest = after;
             (1.0, NUMBER)
         } else {
-            let symbol = self.take(|c| c.is_alphabetic());
+            let symbol = self.take(char::is_alphabetic);
             if symbol.is_empty() {
                 let found = if self.rest.is_empty() { "the end" } else { self.rest };
                 return Err(self.syntax(format!("a unit is expected where \"{found}\" stands")));

@@ -3,6 +3,8 @@
 //! One gather of the atoms near a molecule serves all of its atoms. Forces on neighbours are added as integers of 2^-24
 //! u A/ps^2, so that their sums have the same bits whatever the number of threads.
 
+#![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+
 use glam::{DMat3, DVec3};
 
 use super::lanes::{LANES, LaneKernel, Lanes};
@@ -20,7 +22,7 @@ const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 #[inline(always)]
 fn to_fixed(x: f32) -> i64 {
-    (f64::from(x).mul_add(SCALE, MAGIC).to_bits() as i64).wrapping_sub(MAGIC.to_bits() as i64)
+    f64::from(x).mul_add(SCALE, MAGIC).to_bits().cast_signed().wrapping_sub(MAGIC.to_bits().cast_signed())
 }
 
 /// Sum of forces on one atom in fixed point; the fourth place only aligns.
@@ -194,7 +196,7 @@ impl PairChunk<'_> {
             scratch.gathered.fill::<L>(chunk.groups(index, n_species), fractions, reference, h);
             for axis in 0..3 {
                 scratch.reaction[axis].clear();
-                scratch.reaction[axis].resize(scratch.gathered.len(), 0.0);
+                scratch.reaction[axis].resize(scratch.gathered.places(), 0.0);
             }
             for atom in first..first + molecule_size(topology, chunk.first + index) {
                 let arm = relative(fractions[atom], reference, h);

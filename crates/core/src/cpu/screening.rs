@@ -4,6 +4,8 @@
 //! f = (erf(a r)/r - 2a/sqrt(pi) exp(-a^2 r^2))/r^2 = -2 de/d(r^2). Both are entire functions of r^2, so that one
 //! Chebyshev fit each replaces a division and an exponential.
 
+#![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+
 use super::lanes::Lanes;
 
 /// e(r^2), exact: series for small arguments, erf elsewhere.

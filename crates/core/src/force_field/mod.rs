@@ -3,10 +3,14 @@
 pub mod bonded;
 pub mod born_mayer_huggins;
 pub mod close_approach;
+pub mod file;
 pub mod harmonic_angle;
 pub mod harmonic_bond;
 pub mod harmonic_improper;
+mod principal_axes;
 pub mod tail_correction;
+
+pub use file::{CKN_FLEXIBLE, CKN_RIGID, ForceFieldError};
 
 use crate::topology::{MoleculeKind, Species};
 use born_mayer_huggins::BornMayerHuggins;

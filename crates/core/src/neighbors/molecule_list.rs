@@ -5,6 +5,8 @@
 //! atoms are grouped by species, so that a whole group shares the parameters of its pair potential. Positions are 32-bit
 //! fixed-point fractions of the cell: differences are exact and wrap by themselves.
 
+#![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+
 use glam::{DMat3, DVec3};
 use rayon::prelude::*;
 
@@ -40,7 +42,7 @@ const FAR: f32 = 1e6;
 
 impl Gathered {
     /// Number of places, padding included.
-    pub fn len(&self) -> usize {
+    pub fn places(&self) -> usize {
         self.r[0].len()
     }
 
@@ -77,7 +79,7 @@ impl Gathered {
             }
             start += group.len().next_multiple_of(LANES);
         }
-        for k in (0..self.len()).step_by(LANES) {
+        for k in (0..self.places()).step_by(LANES) {
             // No closures here: the compiler does not give them the caller's vector instructions.
             let x = L::from_i32(&self.u[0][k..]);
             let y = L::from_i32(&self.u[1][k..]);
