@@ -2,8 +2,6 @@
 //!
 //! A new kernel is one more entry of [`SUBJECTS`], with what it may err and which cells it takes.
 
-#[path = "forces/ckn.rs"]
-mod ckn;
 #[path = "forces/derivatives.rs"]
 mod derivatives;
 #[path = "forces/fixtures.rs"]

@@ -10,7 +10,6 @@ use vitrion_core::topology::Topology;
 use vitrion_trajectory::lammps_data;
 
 use crate::Subject;
-use crate::ckn::force_field;
 
 /// One configuration with its force field.
 #[derive(Clone)]
@@ -44,7 +43,8 @@ pub fn reference_file(name: &str) -> PathBuf {
 
 /// A stored configuration: `ckn66` and `ckn2376-700K` with rigid nitrates, `flex66` with flexible ones.
 pub fn load(name: &str) -> System {
-    let force_field = force_field(name.starts_with("flex"));
+    let model = if name.starts_with("flex") { "ckn-flexible.toml" } else { "ckn-rigid.toml" };
+    let force_field = ForceField::load(&workspace().join("configs/force_fields").join(model)).unwrap();
     let system = lammps_data::read(&reference_file(&format!("{name}.data")), &force_field).unwrap();
     System { force_field, topology: system.topology, cell: system.cell, positions: system.positions }
 }

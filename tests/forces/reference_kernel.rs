@@ -3,6 +3,7 @@
 use glam::DVec3;
 use vitrion_core::cpu::reference::{ReferenceKernel, ReferenceOptions};
 use vitrion_core::force_field::Shift;
+use vitrion_core::force_field::close_approach::close_approach_table;
 use vitrion_core::forces::{ForceError, ForceKernel, Request};
 use vitrion_core::long_range::ewald::{EwaldParameters, screened};
 use vitrion_core::units::COULOMB;
@@ -127,4 +128,74 @@ fn position_that_is_no_number_is_an_error() {
     let mut forces = vec![DVec3::ZERO; 66];
     let result = kernel.evaluate(&system.cell, &system.positions, Request::default(), &mut forces);
     assert_eq!(result, Err(ForceError::NotFinite { atom: 17 }));
+}
+
+/// The 66 atoms with an oxygen of the second nitrate moved to `distance` (angstrom) from one of the first, on the side away
+/// from its nitrogen.
+fn oxygens_apart(distance: f64) -> System {
+    let mut system = load("ckn66");
+    let direction = (system.positions[1] - system.positions[0]).normalize();
+    system.positions[5] = system.positions[1] + distance * direction;
+    system
+}
+
+fn soft_kernel(system: &System) -> ReferenceKernel {
+    let options = ReferenceOptions { short_range_cutoff: Some(20.0), ..Default::default() };
+    let mut kernel = ReferenceKernel::new(&system.force_field, &system.topology, &system.cell, options);
+    kernel.set_soft_core(true);
+    kernel
+}
+
+#[test]
+fn pair_inside_its_inner_maximum_is_named() {
+    let system = oxygens_apart(0.5);
+    let mut kernel = ReferenceKernel::new(
+        &system.force_field,
+        &system.topology,
+        &system.cell,
+        ReferenceOptions::default(),
+    );
+    let mut forces = vec![DVec3::ZERO; 66];
+    let error =
+        kernel.evaluate(&system.cell, &system.positions, Request::default(), &mut forces).unwrap_err();
+    let ForceError::CloseApproach { atom_i: 1, atom_j: 5, species_i, species_j, distance, limit } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!((species_i.as_str(), species_j.as_str()), ("O", "O"));
+    // Where the dispersion of O-O overcomes wall and Coulomb repulsion.
+    assert!((distance - 0.5).abs() < 1e-12 && (0.75..0.82).contains(limit), "{distance} {limit}");
+}
+
+#[test]
+fn soft_core_is_continuous_and_pushes_apart_with_the_gradient_of_its_energy() {
+    let core = close_approach_table(&load("ckn66").force_field)[5].soft_core.unwrap();
+    let total = |system: &System| answer(&mut soft_kernel(system), system).evaluation.energies.total();
+    let (inside, outside) = (oxygens_apart(core.radius - 1e-7), oxygens_apart(core.radius + 1e-7));
+    // A pair force of some 1e6 u A/ps^2 over 2e-7 A.
+    assert!((total(&inside) - total(&outside)).abs() < 10.0);
+
+    for distance in [0.0, 0.2, 0.7] {
+        let system = oxygens_apart(distance);
+        let found = answer(&mut soft_kernel(&system), &system);
+        assert!(found.forces[1].is_finite());
+        if distance > 0.0 {
+            let step = 1e-4;
+            for axis in 0..3 {
+                let moved = |h: f64| {
+                    let mut system = system.clone();
+                    system.positions[1][axis] += h;
+                    total(&system)
+                };
+                let numerical = -(moved(step) - moved(-step)) / (2.0 * step);
+                // Truncation h^2/r^2 of the force, as the direction of a close pair turns while an atom moves.
+                let error = (numerical - found.forces[1][axis]).abs() / found.forces[1].length();
+                assert!(error < 1e-6, "{distance} {axis}: {error:e}");
+            }
+        }
+    }
+    let net = answer(&mut soft_kernel(&oxygens_apart(0.0)), &oxygens_apart(0.0)).forces;
+    // Atoms at the same place still push one another apart with opposite forces.
+    assert!(net.iter().sum::<DVec3>().length() < 1e-9 * core.force);
+    assert!(net[1].length() > 0.5 * core.force);
 }

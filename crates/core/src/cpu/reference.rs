@@ -7,10 +7,13 @@ use crate::backend::ElectrostaticsParameters;
 use crate::cell::Cell;
 use crate::force_field::bonded::{add_bonded_forces, outer};
 use crate::force_field::born_mayer_huggins::BornMayerHuggins;
+use crate::force_field::close_approach::{CloseApproach, SoftCore, close_approach_table};
 use crate::force_field::tail_correction::TailCorrection;
 use crate::force_field::{ForceField, Shift};
 use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, Request, Virials};
-use crate::long_range::ewald::{EwaldParameters, ReciprocalSum, add_excluded_pairs, screened, self_energy};
+use crate::long_range::ewald::{
+    EwaldParameters, ReciprocalSum, add_excluded_pairs, screened, self_energy, smooth,
+};
 use crate::neighbors::all_images::{AllImages, Image};
 use crate::topology::Topology;
 use crate::units::COULOMB;
@@ -40,6 +43,7 @@ struct Pair {
     potential_shift: f64,
     /// q_i q_j e^2/(4 pi eps0).
     charge_product: f64,
+    close: CloseApproach,
 }
 
 /// What the images around one atom do to it; half of each pair.
@@ -61,6 +65,20 @@ impl AtomSum {
         short_range_virial: DMat3::ZERO,
         coulomb_virial: DMat3::ZERO,
     };
+
+    /// An image at `-d` with a pair's energy and its force on the atom.
+    fn add_short_range(&mut self, energy: f64, force: DVec3, d: DVec3) {
+        self.force += force;
+        self.short_range += 0.5 * energy;
+        self.short_range_virial += outer(d, force) * 0.5;
+    }
+
+    /// The same for the real-space Coulomb sum.
+    fn add_coulomb(&mut self, energy: f64, force: DVec3, d: DVec3) {
+        self.force += force;
+        self.coulomb += 0.5 * energy;
+        self.coulomb_virial += outer(d, force) * 0.5;
+    }
 }
 
 /// Force kernel in f64. Results are bitwise the same for any number of threads: every atom sums its own neighbours, and
@@ -106,17 +124,19 @@ impl ReferenceKernel {
         let cutoff = options.short_range_cutoff.unwrap_or(force_field.cutoff);
         let shifted = options.shift.unwrap_or(force_field.shift) == Shift::Potential;
         let species = &topology.species;
-        let pair = |(i, j): (usize, usize)| {
+        let close = close_approach_table(force_field);
+        let pair = |index: usize| {
+            let (i, j) = (index / species.len(), index % species.len());
             let potential = force_field.pair(i, j).copied();
             Pair {
                 potential,
                 potential_shift: potential.filter(|_| shifted).map_or(0.0, |p| p.energy(cutoff)),
                 charge_product: COULOMB * species[i].charge * species[j].charge,
+                close: close[index],
             }
         };
-        let n = species.len();
         Self {
-            pairs: (0..n * n).map(|index| pair((index / n, index % n))).collect(),
+            pairs: (0..species.len().pow(2)).map(pair).collect(),
             cutoff,
             ewald,
             coulomb_shift: if shifted { screened(ewald.alpha, ewald.cutoff).energy } else { 0.0 },
@@ -140,37 +160,63 @@ impl ReferenceKernel {
     }
 
     /// Sums over all images around one atom, its own included, but for the bonded copies of its molecule's atoms.
-    fn sum_images(&self, images: &AllImages, atom: usize) -> AtomSum {
+    fn sum_images(&self, images: &AllImages, atom: usize) -> Result<AtomSum, ForceError> {
         let mut sum = AtomSum::ZERO;
+        let mut closest = Ok(());
         let molecule = self.topology.atom_molecule[atom];
         images.visit(atom, |image| {
-            if !(image.as_given && self.topology.atom_molecule[image.atom] == molecule) {
-                self.add_image(&mut sum, atom, &image);
+            if image.as_given && self.topology.atom_molecule[image.atom] == molecule {
+                return;
+            }
+            let pair = self.pair(atom, image.atom);
+            let r = image.difference.length();
+            match pair.close {
+                CloseApproach { soft_core: Some(core), .. } if self.soft_core && r < core.radius => {
+                    self.add_soft_image(&mut sum, pair, &core, direction_from(atom, &image), r);
+                }
+                CloseApproach { inner_maximum: Some(limit), .. } if !self.soft_core && r < limit => {
+                    if closest.is_ok() {
+                        closest = Err(self.close_approach(atom, image.atom, r, limit));
+                    }
+                }
+                _ => self.add_image(&mut sum, pair, image.difference, r),
             }
         });
-        sum
+        closest.map(|()| sum)
     }
 
-    fn add_image(&self, sum: &mut AtomSum, atom: usize, image: &Image) {
+    fn pair(&self, i: usize, j: usize) -> &Pair {
         let species = &self.topology.atom_species;
-        let n_species = self.topology.species.len();
-        let pair = &self.pairs[species[atom] * n_species + species[image.atom]];
-        let d = image.difference;
-        let r = d.length();
+        &self.pairs[species[i] * self.topology.species.len() + species[j]]
+    }
+
+    fn close_approach(&self, atom_i: usize, atom_j: usize, distance: f64, limit: f64) -> ForceError {
+        let name = |atom: usize| self.topology.species[self.topology.atom_species[atom]].name.clone();
+        let (species_i, species_j) = (name(atom_i), name(atom_j));
+        ForceError::CloseApproach { atom_i, atom_j, species_i, species_j, distance, limit }
+    }
+
+    /// Inside the soft radius the sum of short-range and bare Coulomb potential is a straight line, counted as short range;
+    /// the Coulomb part takes back erf(alpha r)/r, which reciprocal space adds.
+    fn add_soft_image(&self, sum: &mut AtomSum, pair: &Pair, core: &SoftCore, direction: DVec3, r: f64) {
+        let line = core.energy + core.force * (core.radius - r);
+        sum.add_short_range(line - pair.potential_shift, core.force * direction, r * direction);
+        let term = smooth(self.ewald.alpha, r);
+        let energy = -pair.charge_product * (term.energy + self.coulomb_shift);
+        sum.add_coulomb(energy, -pair.charge_product * term.force * direction, r * direction);
+    }
+
+    fn add_image(&self, sum: &mut AtomSum, pair: &Pair, d: DVec3, r: f64) {
         if r < self.cutoff
             && let Some(potential) = &pair.potential
         {
-            let force = potential.force(r) / r * d;
-            sum.force += force;
-            sum.short_range += 0.5 * (potential.energy(r) - pair.potential_shift);
-            sum.short_range_virial += outer(d, force) * 0.5;
+            let energy = potential.energy(r) - pair.potential_shift;
+            sum.add_short_range(energy, potential.force(r) / r * d, d);
         }
         if r < self.ewald.cutoff {
             let term = screened(self.ewald.alpha, r);
-            let force = pair.charge_product * term.force / r * d;
-            sum.force += force;
-            sum.coulomb += 0.5 * pair.charge_product * (term.energy - self.coulomb_shift);
-            sum.coulomb_virial += outer(d, force) * 0.5;
+            let energy = pair.charge_product * (term.energy - self.coulomb_shift);
+            sum.add_coulomb(energy, pair.charge_product * term.force / r * d, d);
         }
     }
 }
@@ -189,10 +235,11 @@ impl ForceKernel for ReferenceKernel {
         self.reciprocal.set_cell(cell);
 
         let images = AllImages::new(cell, positions, self.cutoff.max(self.ewald.cutoff));
-        let sums: Vec<AtomSum> =
+        let sums: Vec<Result<AtomSum, ForceError>> =
             (0..positions.len()).into_par_iter().map(|atom| self.sum_images(&images, atom)).collect();
         let (mut energies, mut virials) = (Energies::default(), Virials::default());
         for (force, sum) in forces.iter_mut().zip(sums) {
+            let sum = sum?;
             *force = sum.force;
             energies.short_range += sum.short_range;
             energies.coulomb_real += sum.coulomb;
@@ -222,6 +269,12 @@ impl ForceKernel for ReferenceKernel {
     fn set_soft_core(&mut self, on: bool) {
         self.soft_core = on;
     }
+}
+
+/// Unit vector from an image to the atom. Atoms at the same place part along x, so that an overlap can be removed.
+fn direction_from(atom: usize, image: &Image) -> DVec3 {
+    let apart = if atom < image.atom { DVec3::X } else { DVec3::NEG_X };
+    image.difference.try_normalize().unwrap_or(apart)
 }
 
 fn all_finite(vectors: &[DVec3]) -> Result<(), ForceError> {
