@@ -49,9 +49,18 @@ pub fn load(name: &str) -> System {
     System { force_field, topology: system.topology, cell: system.cell, positions: system.positions }
 }
 
-/// 66 atoms with every term for kernels that take any cell, else 2,376 atoms.
+/// A stored configuration of 66 atoms, as often in each direction as the kernel's cutoff asks for.
+pub fn load_for(subject: &Subject, name: &str) -> System {
+    let system = load(name);
+    if subject.any_cell || system.positions.len() > 66 { system } else { system.replicated(COPIES) }
+}
+
+/// 31 A for the boxes of 66 atoms.
+const COPIES: usize = 3;
+
+/// The smallest system with every term that the kernel takes.
 pub fn smallest(subject: &Subject) -> System {
-    load(if subject.any_cell { "flex66" } else { "ckn2376-700K" })
+    load_for(subject, "flex66")
 }
 
 impl System {
@@ -73,15 +82,32 @@ impl System {
         ))
     }
 
+    /// `n` copies along each edge, copy after copy.
+    pub fn replicated(&self, n: usize) -> Self {
+        let copies =
+            (0..n * n * n).map(|c| DVec3::new((c % n) as f64, (c / n % n) as f64, (c / n / n) as f64));
+        let kinds: Vec<usize> = self.topology.molecules.iter().map(|m| m.kind).collect();
+        let species = self.topology.species.clone();
+        Self {
+            topology: Topology::new(species, self.topology.kinds.clone(), &kinds.repeat(n * n * n)),
+            cell: self.cell.scaled(n as f64),
+            positions: copies
+                .flat_map(|c| self.positions.iter().map(move |&r| r + self.cell.matrix() * c))
+                .collect(),
+            force_field: self.force_field.clone(),
+        }
+    }
+
     /// All atoms shifted by `d`.
     pub fn translated(&self, d: DVec3) -> Self {
         Self { positions: self.positions.iter().map(|&r| r + d).collect(), ..self.clone() }
     }
 
-    /// Without charges.
-    pub fn neutral(mut self) -> Self {
+    /// With a thousandth of the charges, so that a millionth of the Coulomb terms is left. (No charge at all leaves a mesh
+    /// nothing to be chosen by.)
+    pub fn weakly_charged(mut self) -> Self {
         for species in self.topology.species.iter_mut().chain(&mut self.force_field.species) {
-            species.charge = 0.0;
+            species.charge *= 1e-3;
         }
         self
     }
