@@ -7,57 +7,16 @@ use vitrion_core::backend::{Backend, Discard, Ensemble};
 use vitrion_core::cell::Cell;
 use vitrion_core::cpu::backend::CpuBackend;
 use vitrion_core::cpu::reference::{ReferenceKernel, ReferenceOptions};
-use vitrion_core::force_field::born_mayer_huggins::BornMayerHuggins;
-use vitrion_core::force_field::{ForceField, Shift};
+use vitrion_core::force_field::ForceField;
+use vitrion_core::force_field::file::CKN_RIGID;
 use vitrion_core::integrators::rigid_body::{angular_momentum, quaternion_momentum};
 use vitrion_core::state::State;
-use vitrion_core::topology::{Species, Topology};
-use vitrion_core::units::KILOCALORIE_PER_MOLE;
+use vitrion_core::topology::Topology;
 
-use crate::support::{begin, dynamics, thermal_state, topology};
+use crate::support::{begin, dynamics, thermal_state};
 
 const DATA: &str = include_str!("../../../../tests/reference/ckn66.data");
 const EDGE: f64 = 10.4;
-/// Species in the order of the data file's atom types.
-const CHARGES: [f64; 4] = [0.95, -0.65, 1.0, 2.0];
-
-/// Pairs of species with A (kcal/mol), rho (A), C (kcal A^6/mol): the table of `tests/reference/README.md`.
-const PAIRS: [(usize, usize, f64, f64, f64); 8] = [
-    (0, 0, 33652.75, 0.2646, 259.1),
-    (1, 1, 62142.9, 0.2392, 259.4),
-    (0, 1, 45730.509269, 0.25125971, 259.249957),
-    (2, 2, 35833.47, 0.3370, 349.9),
-    (2, 0, 34725.996135, 0.29644348, 301.096480),
-    (2, 1, 47188.936657, 0.27980007, 301.270742),
-    (3, 1, 72908.85, 0.271511, 0.0),
-    (3, 0, 2.7672654e9, 0.12, 0.0),
-];
-
-fn force_field(topology: &Topology) -> ForceField {
-    let mut pairs = vec![None; 16];
-    for (i, j, a, rho, c) in PAIRS {
-        let potential = BornMayerHuggins {
-            amplitude: a * KILOCALORIE_PER_MOLE,
-            sigma: 0.0,
-            rho,
-            dispersion6: c * KILOCALORIE_PER_MOLE,
-            dispersion8: 0.0,
-        };
-        pairs[4 * i + j] = Some(potential);
-        pairs[4 * j + i] = Some(potential);
-    }
-    ForceField {
-        name: "ckn66".into(),
-        description: String::new(),
-        species: topology.species.clone(),
-        kinds: topology.kinds.clone(),
-        pairs,
-        cutoff: 10.0,
-        shift: Shift::Potential,
-        tail_correction: false,
-    }
-}
-
 /// Position of every atom in the data file (angstrom).
 fn positions() -> Vec<DVec3> {
     let atoms = DATA.split("Atoms").nth(1).expect("the file has an Atoms section");
@@ -69,18 +28,17 @@ fn positions() -> Vec<DVec3> {
         .collect()
 }
 
+/// Axes of a nitrate: x along N-O1, z normal to the plane.
+fn axes(atoms: &[DVec3]) -> DMat3 {
+    let x = (atoms[1] - atoms[0]).normalize();
+    let z = x.cross(atoms[2] - atoms[0]).normalize();
+    DMat3::from_cols(x, z.cross(x), z)
+}
+
 /// 14 nitrates, 6 K, 4 Ca with the file's centres and orientations, and momenta at 700 K.
-fn molten() -> (Arc<Topology>, State) {
-    let mut system = (*topology(14, 10)).clone();
-    for (species, charge) in system.species.iter_mut().zip(CHARGES) {
-        species.charge = charge;
-    }
-    system.species.push(Species { name: "Ca".into(), mass: 40.078, charge: 2.0 });
-    let mut calcium = system.kinds[1].clone();
-    calcium.species = vec![3];
-    system.kinds.push(calcium);
-    let kinds = [vec![0; 14], vec![1; 6], vec![2; 4]].concat();
-    let topology = Arc::new(Topology::new(system.species, system.kinds, &kinds));
+fn molten() -> (ForceField, Arc<Topology>, State) {
+    let force_field = ForceField::parse(CKN_RIGID, "ckn-rigid.toml").unwrap();
+    let topology = Arc::new(force_field.topology(&[("nitrate", 14), ("K", 6), ("Ca", 4)]).unwrap());
     let cell = Cell::cubic(EDGE).unwrap();
     let mut state = thermal_state(&topology, 1, cell, 700.0, 17);
     let positions = positions();
@@ -88,22 +46,20 @@ fn molten() -> (Arc<Topology>, State) {
     for (index, body) in topology.bodies.iter().enumerate() {
         let atoms = &positions[body.first_atom..][..body.n_atoms];
         state.centre[index] = Cell::wrap_fractional(cell.fractional(atoms[0]));
-        if body.n_atoms == 4 {
-            let x = (atoms[1] - atoms[0]).normalize();
-            let z = x.cross(atoms[2] - atoms[0]).normalize();
-            let q = DQuat::from_mat3(&DMat3::from_cols(x, z.cross(x), z)).normalize();
-            let turned = DVec4::new(q.w, q.x, q.y, q.z);
-            let l = angular_momentum(state.orientation[index], state.quaternion_momentum[index]);
-            state.orientation[index] = turned;
-            state.quaternion_momentum[index] = quaternion_momentum(turned, l);
+        if let Some((shape, _)) = topology.rigid_shape(body) {
+            let (q, p) = (&mut state.orientation[index], &mut state.quaternion_momentum[index]);
+            let momentum = angular_momentum(*q, *p);
+            let turn = DQuat::from_mat3(&(axes(atoms) * axes(shape).transpose())).normalize();
+            *q = DVec4::new(turn.w, turn.x, turn.y, turn.z);
+            *p = quaternion_momentum(*q, momentum);
         }
     }
-    (topology, state)
+    (force_field, topology, state)
 }
 
-fn reference_backend(topology: &Arc<Topology>, state: &State) -> CpuBackend {
+fn reference_backend(force_field: &ForceField, topology: &Arc<Topology>, state: &State) -> CpuBackend {
     let options = ReferenceOptions { coulomb_tolerance: 1e-9, ..ReferenceOptions::default() };
-    let kernel = ReferenceKernel::new(&force_field(topology), topology, &state.cells[0], options);
+    let kernel = ReferenceKernel::new(force_field, topology, &state.cells[0], options);
     let electrostatics = kernel.electrostatics();
     let name = "cpu/reference".to_owned();
     CpuBackend::new(Arc::clone(topology), vec![Box::new(kernel)], electrostatics, name, state.clone())
@@ -112,7 +68,7 @@ fn reference_backend(topology: &Arc<Topology>, state: &State) -> CpuBackend {
 
 #[test]
 fn molten_salt_is_read_as_it_was_written() {
-    let (topology, state) = molten();
+    let (_, topology, state) = molten();
     let cell = state.cells[0];
     for (found, given) in state.atom_positions(&topology, 0).iter().zip(positions()) {
         // The file's N-O bonds are 1.2600545 A long, ours 1.26.
@@ -122,8 +78,8 @@ fn molten_salt_is_read_as_it_was_written() {
 
 /// Root-mean-square deviation of the conserved quantity from its start over 0.1 ps (u A^2/ps^2).
 fn conserved_deviation(ensemble: Ensemble, dt: f64) -> f64 {
-    let (topology, state) = molten();
-    let mut backend = reference_backend(&topology, &state);
+    let (force_field, topology, state) = molten();
+    let mut backend = reference_backend(&force_field, &topology, &state);
     begin(&mut backend, &dynamics(ensemble, dt, 700.0, 0.0));
     let start = backend.thermo().unwrap()[0].conserved;
     let steps = (0.1 / dt).round() as u32;
@@ -147,9 +103,9 @@ fn molten_salt_conserves_with_the_square_of_the_step() {
 
 #[test]
 fn molten_salt_pressure_is_the_strain_derivative_of_the_energy() {
-    let (topology, mut state) = molten();
+    let (force_field, topology, mut state) = molten();
     state.velocity.fill(DVec3::ZERO);
-    let mut backend = reference_backend(&topology, &state);
+    let mut backend = reference_backend(&force_field, &topology, &state);
     let mut thermo = |strain: f64| {
         let cells = vec![state.cells[0].scaled(1.0 + strain)];
         backend.set_state(State { cells, ..state.clone() }).unwrap();
