@@ -3,7 +3,7 @@
 //! A replica's trajectory depends on nothing but its own state, kernel and set points: not on the other replicas, the
 //! number of threads, how [`Backend::advance`] is cut into calls, nor when observables are asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use glam::{DMat3, DVec3};
 use rayon::prelude::*;
@@ -15,6 +15,7 @@ use crate::forces::{ForceKernel, ListOrigin};
 use crate::integrators::body_forces::BodyForces;
 use crate::integrators::thermodynamics::{pressure_tensor, remove_centre_of_mass_velocity};
 use crate::integrators::{Motion, StepError};
+use crate::minimize::minimize;
 use crate::observe::window_means::WindowMeans;
 use crate::state::{ExtendedVariables, ReplicaMut, State};
 use crate::topology::Topology;
@@ -353,8 +354,18 @@ impl Backend for CpuBackend {
     }
 
     fn minimize(&mut self, max_steps: u64, force_tolerance: f64) -> Result<Vec<f64>, BackendError> {
-        let _ = (max_steps, force_tolerance);
-        Err(BackendError::NoStage)
+        let (topology, step) = (Arc::clone(&self.topology), self.state.step);
+        self.invalidate_forces();
+        let largest = std::sync::Mutex::new(vec![0.0; self.state.n_replicas]);
+        self.for_each_replica(|task| {
+            let kernel = task.kernel.as_mut();
+            let result = minimize(&mut task.replica, &topology, kernel, max_steps, force_tolerance)
+                .map_err(|error| (step, error.into()))?;
+            let mut largest = largest.lock().unwrap_or_else(PoisonError::into_inner);
+            largest[task.replica.index] = result.largest_force;
+            Ok(())
+        })?;
+        Ok(largest.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn thermo(&mut self) -> Result<Vec<Thermo>, BackendError> {
