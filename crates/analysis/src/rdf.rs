@@ -56,6 +56,8 @@ pub struct RadialDistribution {
     counts: Vec<usize>,
     r_max: f64,
     bins: usize,
+    /// Per particle: its molecule, if pairs within molecules are left out.
+    molecules: Option<Vec<usize>>,
     /// Per frame: g of every pair of species with a <= b, one histogram after the other.
     average: BlockAverage,
 }
@@ -87,7 +89,27 @@ impl RadialDistribution {
             counts[s] += 1;
         }
         let average = BlockAverage::new(names.len() * (names.len() + 1) / 2 * bins);
-        Ok(Self { species: species.to_vec(), names: names.to_vec(), counts, r_max, bins, average })
+        Ok(Self {
+            species: species.to_vec(),
+            names: names.to_vec(),
+            counts,
+            r_max,
+            bins,
+            molecules: None,
+            average,
+        })
+    }
+
+    /// Leaves out pairs within a molecule, whose sharp peaks say nothing about the liquid: `molecules[i]` is the molecule of
+    /// particle i. The norm stays that of all pairs, so that g goes to 1 - (n - 1)/N_b for a molecule with n atoms of b.
+    ///
+    /// # Panics
+    /// If `molecules` has another length than `species` in [`Self::new`].
+    #[must_use]
+    pub fn between_molecules(mut self, molecules: &[usize]) -> Self {
+        assert_eq!(molecules.len(), self.species.len(), "one molecule a particle");
+        self.molecules = Some(molecules.to_vec());
+        self
     }
 
     /// Largest r_max for a cell (angstrom): half its smallest perpendicular height.
@@ -118,7 +140,8 @@ impl RadialDistribution {
             images.visit(i, |image| {
                 let (a, b) = (self.species[i], self.species[image.atom]);
                 let bin = (image.difference.length() * scale) as usize;
-                if a <= b && bin < self.bins {
+                let left_out = self.molecules.as_ref().is_some_and(|m| m[i] == m[image.atom]);
+                if a <= b && bin < self.bins && !left_out {
                     histogram[self.pair_index(a, b) * self.bins + bin] += 1;
                 }
             });
@@ -292,6 +315,18 @@ mod tests {
         };
         assert!((at(1.57) / expected(1.57, 1000.0) - 1.0).abs() < 1e-9);
         assert!((at(2.0 * 1.57) / expected(2.0 * 1.57, 8000.0) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn pairs_within_a_molecule_can_be_left_out() {
+        let positions = [DVec3::ZERO, DVec3::X, DVec3::new(0.0, 2.55, 0.0)];
+        let cell = Cell::cubic(10.0).unwrap();
+        let rdf = RadialDistribution::new(&[0; 3], &names(1), 4.0, 0.1).unwrap();
+        let mut rdf = rdf.between_molecules(&[0, 0, 1]);
+        rdf.accumulate(&cell, &positions).unwrap();
+        let pair = &rdf.finish()[0];
+        assert_eq!(pair.g[10], 0.0, "the bond");
+        assert!(pair.g[25] > 0.0 && pair.g[27] > 0.0, "both neighbours in the other molecule");
     }
 
     #[test]

@@ -1,1 +1,101 @@
-fn main() {}
+//! Vitrion, the program: one file a subcommand, all of them thin.
+
+mod commands;
+mod console;
+mod figures;
+mod kernels;
+mod progress;
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Molecular dynamics of ionic glasses: melt, cool and measure Ca0.4K0.6(NO3)1.4 and its like.
+///
+/// A run is described by one TOML file. `vitrion new ckn` writes one with comments, `vitrion run ckn.toml` executes it;
+/// interrupted runs go on with the same command, to the same bits.
+#[derive(Parser)]
+#[command(name = "vitrion", version, arg_required_else_help = true, propagate_version = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Threads to compute with; all cores by default. The results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  vitrion new ckn melt          a commented configuration and its force field, in melt/
+  vitrion run melt/ckn.toml     run it, or go on with it
+  vitrion plot melt/run         draw g(r) and the mean squared displacement
+  vitrion forces x.data --force-field ckn-rigid --out forces.csv
+
+Exit codes:
+  0  done
+  1  error: bad input, a failed run, a file that cannot be read or written
+  2  wrong usage of the command line
+  3  stopped by a signal after writing a checkpoint; the same command goes on
+  4  `verify` found a kernel outside its tolerance";
+
+#[derive(Subcommand)]
+enum Command {
+    New(commands::new::New),
+    Run(commands::run::Run),
+    Plot(commands::plot::Plot),
+    Info(commands::info::Info),
+    Convert(commands::convert::Convert),
+    Forces(commands::forces::Forces),
+    Verify(commands::verify::Verify),
+    Bench(commands::bench::Bench),
+    Completions(commands::completions::Completions),
+}
+
+/// How a command ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is done.
+    Done,
+    /// A signal came; a checkpoint is written.
+    Stopped,
+    /// A check failed.
+    OutOfTolerance,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Stopped) => ExitCode::from(3),
+        Ok(Outcome::OutOfTolerance) => ExitCode::from(4),
+        // `vitrion ... | head` is no failure.
+        Err(error) if console::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::say(&format!("error: {}", console::chain(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<Outcome> {
+    if let Some(threads) = cli.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()
+            .context("cannot start the threads; ask for fewer with --threads")?;
+    }
+    match cli.command {
+        Command::New(command) => command.execute(),
+        Command::Run(command) => command.execute(),
+        Command::Plot(command) => command.execute(),
+        Command::Info(command) => command.execute(),
+        Command::Convert(command) => command.execute(),
+        Command::Forces(command) => command.execute(),
+        Command::Verify(command) => command.execute(),
+        Command::Bench(command) => command.execute(),
+        Command::Completions(command) => command.execute(),
+    }
+}

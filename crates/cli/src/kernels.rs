@@ -1,0 +1,101 @@
+//! Force kernels for single configurations, as `forces`, `verify` and `bench` need them.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use glam::DVec3;
+use vitrion_core::backend::ElectrostaticsParameters;
+use vitrion_core::cell::Cell;
+use vitrion_core::cpu::mixed::{DEFAULT_SKIN, MixedKernel};
+use vitrion_core::cpu::reference::{ReferenceKernel, ReferenceOptions};
+use vitrion_core::force_field::ForceField;
+use vitrion_core::forces::{Evaluation, ForceKernel, Request};
+use vitrion_core::long_range::parameters;
+use vitrion_core::topology::Topology;
+
+/// Arithmetic and methods of the forces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// f64 throughout, exact Ewald sum, all periodic images: any cell, slow.
+    Reference,
+    /// f32 pair forces, particle-mesh Ewald, neighbour lists: cutoff and skin within half the cell, fast.
+    Mixed,
+}
+
+impl Precision {
+    /// As in file names and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+/// One configuration.
+#[derive(Clone)]
+pub struct Configuration {
+    /// Force field, with the cutoff and shift to use.
+    pub force_field: Arc<ForceField>,
+    /// Composition.
+    pub topology: Arc<Topology>,
+    /// Cell.
+    pub cell: Cell,
+    /// Per atom (angstrom).
+    pub positions: Vec<DVec3>,
+}
+
+/// A kernel and the lattice sums it uses.
+pub struct Prepared {
+    /// The kernel.
+    pub kernel: Box<dyn ForceKernel>,
+    /// Its lattice sums.
+    pub electrostatics: ElectrostaticsParameters,
+}
+
+/// Accuracy at which the size of the forces is found before the real parameters are chosen.
+const FIRST_ACCURACY: f64 = 1e-3;
+/// RMS force of an ionic melt near 700 K (u A/ps^2): a first guess, from which [`FIRST_ACCURACY`] is chosen.
+const TYPICAL_FORCE: f64 = 6600.0;
+
+impl Configuration {
+    /// A kernel for this configuration with a relative force accuracy.
+    pub fn prepare(&self, precision: Precision, accuracy: f64) -> Result<Prepared> {
+        match precision {
+            Precision::Reference => {
+                // Terms a million times smaller than the accuracy asked for, so that sums of many reach it.
+                let coulomb_tolerance = (accuracy * 1e-6).clamp(1e-14, 1e-12);
+                let options = ReferenceOptions { coulomb_tolerance, ..ReferenceOptions::default() };
+                let kernel = ReferenceKernel::new(&self.force_field, &self.topology, &self.cell, options);
+                let electrostatics = kernel.electrostatics();
+                Ok(Prepared { kernel: Box::new(kernel), electrostatics })
+            }
+            Precision::Mixed => {
+                // The accuracy is relative to the RMS force, which a rough kernel tells.
+                let mut rough = self.mixed(FIRST_ACCURACY, TYPICAL_FORCE)?;
+                let (_, forces) = self.evaluate(rough.kernel.as_mut())?;
+                let squares: f64 = forces.iter().map(|f| f.length_squared()).sum();
+                self.mixed(accuracy, (squares / forces.len().max(1) as f64).sqrt())
+            }
+        }
+    }
+
+    fn mixed(&self, accuracy: f64, rms_force: f64) -> Result<Prepared> {
+        let charges = self.topology.charges();
+        let electrostatics =
+            parameters::choose(accuracy, self.force_field.cutoff, &self.cell, &charges, rms_force)?;
+        let kernel = MixedKernel::new(&self.force_field, &self.topology, electrostatics, DEFAULT_SKIN)?;
+        Ok(Prepared { kernel: Box::new(kernel), electrostatics })
+    }
+
+    /// Energies, virials and forces (internal units).
+    pub fn evaluate(&self, kernel: &mut dyn ForceKernel) -> Result<(Evaluation, Vec<DVec3>)> {
+        let mut forces = vec![DVec3::ZERO; self.positions.len()];
+        let request = Request { energy_and_virial: true };
+        let evaluation = kernel
+            .evaluate(&self.cell, &self.positions, request, &mut forces)
+            .context("the forces of this configuration cannot be computed")?;
+        Ok((evaluation, forces))
+    }
+}
