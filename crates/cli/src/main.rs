@@ -4,7 +4,8 @@ mod commands;
 mod console;
 mod figures;
 mod kernels;
-mod progress;
+mod reference_outputs;
+mod trajectories;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -43,14 +44,11 @@ Exit codes:
 
 #[derive(Subcommand)]
 enum Command {
-    New(commands::new::New),
-    Run(commands::run::Run),
     Plot(commands::plot::Plot),
     Info(commands::info::Info),
     Convert(commands::convert::Convert),
     Forces(commands::forces::Forces),
     Verify(commands::verify::Verify),
-    Bench(commands::bench::Bench),
     Completions(commands::completions::Completions),
 }
 
@@ -88,14 +86,11 @@ fn execute(cli: Cli) -> Result<Outcome> {
             .context("cannot start the threads; ask for fewer with --threads")?;
     }
     match cli.command {
-        Command::New(command) => command.execute(),
-        Command::Run(command) => command.execute(),
         Command::Plot(command) => command.execute(),
         Command::Info(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::Forces(command) => command.execute(),
         Command::Verify(command) => command.execute(),
-        Command::Bench(command) => command.execute(),
         Command::Completions(command) => command.execute(),
     }
 }

@@ -12,9 +12,7 @@ use vitrion_core::backend::{ElectrostaticsParameters, Reciprocal};
 use vitrion_core::cell::Cell;
 use vitrion_core::force_field::{ForceField, Shift};
 use vitrion_core::forces::Evaluation;
-use vitrion_core::units::{
-    ATMOSPHERE, Dimension, ELECTRONVOLT, KILOCALORIE_PER_MOLE, KILOJOULE_PER_MOLE, parse_quantity,
-};
+use vitrion_core::units::{ATMOSPHERE, Dimension, KILOCALORIE_PER_MOLE, KILOJOULE_PER_MOLE, parse_quantity};
 use vitrion_trajectory::lammps_data;
 
 use crate::kernels::{Configuration, Precision};
@@ -72,6 +70,9 @@ pub struct Forces {
     #[arg(long, value_enum, default_value_t = UnitSystem::Real)]
     units: UnitSystem,
 }
+
+/// 1 eV (u A^2/ps^2), from e and the Avogadro constant, both exact in the SI.
+const ELECTRONVOLT: f64 = 1.602176634 * 6.02214076e3;
 
 /// A positive length in angstrom, written with its unit.
 pub fn length(text: &str) -> Result<f64, String> {

@@ -1,11 +1,8 @@
 //! Subcommands, one a file: arguments, help, and the few lines that call the libraries.
 
-pub mod bench;
 pub mod completions;
 pub mod convert;
 pub mod forces;
 pub mod info;
-pub mod new;
 pub mod plot;
-pub mod run;
 pub mod verify;

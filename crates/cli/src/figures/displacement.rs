@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use vitrion_analysis::msd::SpeciesDisplacement;
 
-use super::{FAINT, INK, log_label, log_ticks, drawing, species_colour, spread_labels, text};
+use super::{FAINT, INK, drawing, log_label, log_ticks, species_colour, spread_labels, text};
 
 const SIZE: (u32, u32) = (720, 520);
 
@@ -28,7 +28,7 @@ pub fn draw(curves: &[SpeciesDisplacement], title: &str) -> Result<String> {
         root.fill(&WHITE).map_err(drawing)?;
         root.draw_text(title, &text(18, INK, HPos::Left), (20, 22)).map_err(drawing)?;
         let (_, body) = root.split_vertically(44);
-        let (body, side) = body.split_horizontally(SIZE.0 as i32 - 60);
+        let (body, side) = body.split_horizontally(SIZE.0.cast_signed() - 60);
         let mut chart = ChartBuilder::on(&body)
             .margin_right(4)
             .margin_bottom(8)

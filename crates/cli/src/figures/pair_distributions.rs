@@ -29,7 +29,7 @@ pub fn draw(pairs: &[PairDistribution], title: &str) -> Result<String> {
         root.draw_text(title, &text(18, INK, HPos::Left), (20, 22)).map_err(drawing)?;
         let (_, body) = root.split_vertically(TITLE_HEIGHT);
         let (body, foot) = body.split_vertically(PANEL.1 * rows as u32);
-        foot.draw_text("distance r (Å)", &text(16, INK, HPos::Center), (size.0 as i32 / 2, 14))
+        foot.draw_text("distance r (Å)", &text(16, INK, HPos::Center), (size.0.cast_signed() / 2, 14))
             .map_err(drawing)?;
         let (margin, body) = body.split_horizontally(40);
         let upright = text(16, INK, HPos::Center).transform(FontTransform::Rotate270);
@@ -37,7 +37,7 @@ pub fn draw(pairs: &[PairDistribution], title: &str) -> Result<String> {
             .draw_text(
                 "g(r)",
                 &upright.pos(Pos::new(HPos::Center, VPos::Center)),
-                (18, (PANEL.1 * rows as u32 / 2) as i32),
+                (18, (PANEL.1 * rows as u32 / 2).cast_signed()),
             )
             .map_err(drawing)?;
         for (pair, area) in pairs.iter().zip(body.split_evenly((rows, columns))) {

@@ -145,7 +145,12 @@ pub fn read(path: &Path, force_field: &ForceField) -> Result<LammpsSystem, Lammp
         Problem::in_file("this is not a text file", "give a LAMMPS data file, as `write_data` makes it")
             .place(path)
     })?;
-    read_text(&text, force_field).map_err(|problem| problem.place(path))
+    from_text(&text, path, force_field)
+}
+
+/// Like [`read`], with the text of the file at hand; errors name it `path`.
+pub fn from_text(text: &str, path: &Path, force_field: &ForceField) -> Result<LammpsSystem, LammpsDataError> {
+    read_text(text, force_field).map_err(|problem| problem.place(path))
 }
 
 fn read_text(text: &str, force_field: &ForceField) -> Result<LammpsSystem, Problem> {

@@ -1,0 +1,207 @@
+//! `vitrion info`: what a file or a run directory holds.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use vitrion_core::cell::Cell;
+use vitrion_core::force_field::ForceField;
+use vitrion_trajectory::checkpoint;
+use vitrion_trajectory::h5md::{Summary, TrajectoryReader};
+
+use crate::{Outcome, console, trajectories};
+
+/// Say what a file holds: trajectory, checkpoint, configuration, force field, or a whole run directory
+///
+/// The kind of file is found from its contents. Files of runs that are still going on can be read.
+#[derive(Args)]
+pub struct Info {
+    /// The file or directory
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+}
+
+impl Info {
+    /// Prints it.
+    pub fn execute(&self) -> Result<Outcome> {
+        let path = &self.path;
+        if !path.exists() {
+            bail!("{}: there is no such file or directory", path.display());
+        }
+        console::print(&describe(path)?)?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn describe(path: &Path) -> Result<String> {
+    if path.is_dir() {
+        return directory(path);
+    }
+    if trajectories::is_hdf5(path) {
+        return trajectory(path);
+    }
+    if starts_with(path, b"vitrion-checkpoint ")? {
+        return checkpoint_header(path);
+    }
+    if path.extension().is_some_and(|e| e == "toml") {
+        return toml(path);
+    }
+    bail!(
+        "{}: is neither H5MD nor a checkpoint nor TOML; `info` reads those, and run directories",
+        path.display()
+    )
+}
+
+fn starts_with(path: &Path, magic: &[u8]) -> Result<bool> {
+    use std::io::Read;
+    let mut start = Vec::new();
+    let file = std::fs::File::open(path)
+        .with_context(|| format!("{}: cannot be opened; check its permissions", path.display()))?;
+    file.take(magic.len() as u64).read_to_end(&mut start)?;
+    Ok(start == magic)
+}
+
+/// Everything in a run directory that `info` knows.
+fn directory(path: &Path) -> Result<String> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(path)
+        .with_context(|| format!("{}: cannot be read", path.display()))?
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|p| p.is_file())
+        .collect();
+    files.sort();
+    let mut parts = Vec::new();
+    for file in files {
+        let known = trajectories::is_hdf5(&file)
+            || file.extension().is_some_and(|e| e == "toml")
+            || starts_with(&file, b"vitrion-checkpoint ").unwrap_or(false);
+        if known {
+            // One damaged file must not hide the others.
+            parts.push(describe(&file).unwrap_or_else(|error| console::chain(&error)));
+        }
+    }
+    if parts.is_empty() {
+        bail!("{}: holds no trajectory, checkpoint or configuration", path.display());
+    }
+    Ok(parts.join("\n\n"))
+}
+
+fn trajectory(path: &Path) -> Result<String> {
+    let summary = TrajectoryReader::open(path)?.summary()?;
+    let mut lines = vec![format!("{}: H5MD trajectory, {}", path.display(), console::bytes(summary.bytes))];
+    let mut add = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));
+    if let Some(creator) = &summary.creator {
+        add("written by", creator.clone());
+    }
+    add("state", state(&summary));
+    add("particles", particles(&summary));
+    add("frames", frames(&summary));
+    if let Some(cell) = &summary.last_cell {
+        add("cell", format!("{} (last frame)", cell_in_words(cell)));
+    }
+    for stage in &summary.stages {
+        let duration = console::simulated(stage.steps as f64 * stage.timestep);
+        add(
+            "stage",
+            format!(
+                "{}: {} steps of {} fs, {duration}",
+                stage.name,
+                console::grouped(stage.steps),
+                stage.timestep * 1e3
+            ),
+        );
+    }
+    add("thermo", format!("{} rows", console::grouped(summary.thermo_rows as u64)));
+    for (stage, windows) in &summary.window_means {
+        add("window means", format!("{windows} in {stage}"));
+    }
+    if let Some(p) = &summary.provenance {
+        add("backend", format!("{}, replica {}", p.backend, p.replica));
+        add("started", format!("{} on {}", p.started, p.host));
+        add("command", p.command.clone());
+        add("configuration", format!("sha256 {}", p.config_sha256()));
+    }
+    Ok(lines.join("\n"))
+}
+
+fn state(summary: &Summary) -> String {
+    match summary.closed {
+        Some(true) => "complete".to_string(),
+        Some(false) if summary.incomplete_frames > 0 => {
+            format!(
+                "being written, or its run was killed ({} last frames unusable)",
+                summary.incomplete_frames
+            )
+        }
+        Some(false) => "being written, or its run was interrupted".to_string(),
+        None => "of another program".to_string(),
+    }
+}
+
+fn particles(summary: &Summary) -> String {
+    let species: Vec<String> =
+        summary.species.iter().map(|(name, n)| format!("{} {name}", console::grouped(*n as u64))).collect();
+    let total = console::grouped(summary.particles as u64);
+    if species.is_empty() { total } else { format!("{total}: {}", species.join(", ")) }
+}
+
+fn frames(summary: &Summary) -> String {
+    let n = console::grouped(summary.frames as u64);
+    match (summary.steps, summary.times) {
+        (Some((first, last)), Some((start, end))) => {
+            format!("{n}, steps {first} to {last}, {start} to {end} ps")
+        }
+        _ => n,
+    }
+}
+
+fn cell_in_words(cell: &Cell) -> String {
+    let h = cell.matrix();
+    let edges = [h.x_axis, h.y_axis, h.z_axis];
+    let [a, b, c] = edges.map(|e| format!("{:.4}", e.length()));
+    let angle = |i: usize, j: usize| edges[i].angle_between(edges[j]).to_degrees();
+    let angles = [angle(1, 2), angle(0, 2), angle(0, 1)];
+    let right = angles.iter().all(|x| (x - 90.0).abs() < 1e-6);
+    let shape = if right {
+        String::new()
+    } else {
+        format!(", angles {:.2}, {:.2}, {:.2} degrees", angles[0], angles[1], angles[2])
+    };
+    format!("{a} x {b} x {c} angstrom{shape}, {:.1} angstrom^3", cell.volume())
+}
+
+fn checkpoint_header(path: &Path) -> Result<String> {
+    let header = checkpoint::read_header(path)?;
+    Ok([
+        format!("{}: checkpoint, intact", path.display()),
+        format!("  step          {}", console::grouped(header.step)),
+        format!("  time          {}", console::simulated(header.time)),
+        format!("  backend       {}", header.backend),
+        format!("  written by    vitrion {}", header.version),
+        format!("  configuration sha256 {}", header.config_sha256),
+    ]
+    .join("\n"))
+}
+
+/// A force field; anything else is taken for a configuration.
+fn toml(path: &Path) -> Result<String> {
+    match ForceField::load(path) {
+        Ok(force_field) => Ok(force_field_in_words(path, &force_field)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn force_field_in_words(path: &Path, force_field: &ForceField) -> String {
+    let mut lines = vec![
+        format!("{}: force field {}", path.display(), force_field.name),
+        format!("  {}", force_field.description),
+        format!("  cutoff        {} angstrom", force_field.cutoff),
+    ];
+    for s in &force_field.species {
+        lines.push(format!("  species       {} {} u, charge {:+} e", s.name, s.mass, s.charge));
+    }
+    for kind in &force_field.kinds {
+        let atoms: Vec<&str> = kind.species.iter().map(|&s| force_field.species[s].name.as_str()).collect();
+        lines.push(format!("  molecule      {}: {}", kind.name, atoms.join(" ")));
+    }
+    lines.join("\n")
+}

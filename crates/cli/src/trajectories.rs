@@ -1,0 +1,67 @@
+//! The trajectories of a run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
+
+/// First bytes of every HDF5 file.
+const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// Whether a file is HDF5, by its first bytes.
+pub fn is_hdf5(path: &Path) -> bool {
+    use std::io::Read;
+    let mut start = [0; 8];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == HDF5
+}
+
+/// The H5MD files of a run directory, in the order of their names, or the one file that is named.
+pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.exists() {
+        bail!("{}: there is no such file or directory; give a run directory or an H5MD file", path.display());
+    }
+    if !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    for entry in entries {
+        let file = entry?.path();
+        if file.extension().is_some_and(|e| e == "h5") && is_hdf5(&file) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        bail!("{}: holds no trajectory (*.h5); give the directory of a run", path.display());
+    }
+    Ok(files)
+}
+
+/// The stage with this name, or the last one that has frames of its own.
+pub fn stage(reader: &TrajectoryReader, name: Option<&str>) -> Result<Option<Stage>> {
+    let stages = reader.stages()?;
+    let Some(name) = name else {
+        return Ok(stages.into_iter().rev().find(|stage| frames_of(reader, Some(stage)).len() >= 2));
+    };
+    if let Some(stage) = stages.iter().find(|stage| stage.name == name) {
+        return Ok(Some(stage.clone()));
+    }
+    let names: Vec<&str> = stages.iter().map(|s| s.name.as_str()).collect();
+    bail!(
+        "{}: there is no stage \"{name}\"; its stages are {}",
+        reader.path().display(),
+        if names.is_empty() { "not recorded".to_string() } else { names.join(", ") }
+    )
+}
+
+/// Frames that belong to a stage (from its first step to its last, both included), or all.
+pub fn frames_of(reader: &TrajectoryReader, stage: Option<&Stage>) -> Vec<usize> {
+    let inside = |step: i64| {
+        stage.is_none_or(|stage| {
+            let first = stage.first_step.cast_signed();
+            (first..=first + stage.steps.cast_signed()).contains(&step)
+        })
+    };
+    (0..reader.frames()).filter(|&frame| inside(reader.step(frame))).collect()
+}
