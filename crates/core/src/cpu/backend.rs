@@ -3,11 +3,12 @@
 //! A replica's trajectory depends on nothing but its own state, kernel and set points: not on the other replicas, the
 //! number of threads, how [`Backend::advance`] is cut into calls, nor when observables are asked for.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use glam::{DMat3, DVec3};
+use glam::{DVec3, DVec4};
 use rayon::prelude::*;
 
+use super::streams::{Stream, centre_bodies, deliver};
 use crate::backend::{
     Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Sampling, Sink, Thermo,
 };
@@ -48,15 +49,6 @@ struct Stage {
     start_step: u64,
     motion: Vec<Motion>,
     window_means: Option<WindowMeans>,
-}
-
-/// What one replica has sampled since the last delivery.
-#[derive(Default)]
-struct Stream {
-    stress: Vec<(u64, DMat3)>,
-    /// Steps of the window samples; their centres follow one another in `centres`.
-    window_steps: Vec<u64>,
-    centres: Vec<DVec3>,
 }
 
 /// One replica with all that its step needs.
@@ -147,11 +139,12 @@ impl CpuBackend {
         self.forces.iter_mut().for_each(BodyForces::invalidate);
     }
 
-    /// Runs `work` on every replica in parallel; of several failures the earliest step, then the first replica, is reported.
-    fn for_each_replica(
+    /// Runs `work` on every replica in parallel and returns what it gives, in the order of the replicas; of several failures
+    /// the earliest step, then the first replica, is reported.
+    fn for_each_replica<T: Send>(
         &mut self,
-        work: impl Fn(&mut Task) -> Result<(), (u64, StepError)> + Sync,
-    ) -> Result<(), BackendError> {
+        work: impl Fn(&mut Task) -> Result<T, (u64, StepError)> + Sync,
+    ) -> Result<Vec<T>, BackendError> {
         let mut tasks: Vec<Task> = self
             .state
             .replicas_mut()
@@ -162,10 +155,18 @@ impl CpuBackend {
             .map(|(((replica, kernel), forces), stream)| Task { replica, kernel, forces, stream })
             .collect();
         let results: Vec<_> = tasks.par_iter_mut().map(&work).collect();
-        let failures = results.into_iter().enumerate().filter_map(|(replica, r)| Some((replica, r.err()?)));
-        match failures.min_by_key(|(replica, (step, _))| (*step, *replica)) {
-            None => Ok(()),
-            Some((replica, (step, error))) => Err(named(replica, step, error)),
+        let mut values = Vec::with_capacity(results.len());
+        let mut failure: Option<(u64, usize, StepError)> = None;
+        for (replica, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(value) => values.push(value),
+                Err((step, _)) if failure.as_ref().is_some_and(|first| first.0 <= step) => {}
+                Err((step, error)) => failure = Some((step, replica, error)),
+            }
+        }
+        match failure {
+            None => Ok(values),
+            Some((step, replica, error)) => Err(named(replica, step, error)),
         }
     }
 
@@ -176,7 +177,8 @@ impl CpuBackend {
             task.forces
                 .ensure(&topology, &task.replica, task.kernel.as_mut(), energy_and_virial)
                 .map_err(|error| (step, error.into()))
-        })
+        })?;
+        Ok(())
     }
 
     /// Advances by `steps` steps and delivers what was sampled.
@@ -195,7 +197,8 @@ impl CpuBackend {
                 return Err(unexpected);
             }
         }
-        self.deliver(sink);
+        let window_means = self.stage.as_mut().and_then(|stage| stage.window_means.as_mut());
+        deliver(&mut self.streams, window_means, sink);
         failure.map_or(Ok(()), Err)
     }
 
@@ -234,34 +237,9 @@ impl CpuBackend {
         });
         self.centre_bodies = centre_bodies;
         self.stage = Some(stage);
-        self.state.step += if result.is_ok() { steps } else { 0 };
-        result
-    }
-
-    /// Hands the streams to the sink: stress replica by replica, then the windows that are complete.
-    fn deliver(&mut self, sink: &mut dyn Sink) {
-        for (replica, stream) in self.streams.iter().enumerate() {
-            for &(step, tensor) in &stream.stress {
-                sink.stress(replica, step, tensor);
-            }
-        }
-        let n = self.centre_bodies.len();
-        let window_means = self.stage.as_mut().and_then(|stage| stage.window_means.as_mut());
-        if let (Some(window_means), Some(first)) = (window_means, self.streams.first()) {
-            let mut sample = Vec::with_capacity(n * self.streams.len());
-            for (index, &step) in first.window_steps.iter().enumerate() {
-                sample.clear();
-                for stream in &self.streams {
-                    sample.extend_from_slice(&stream.centres[index * n..(index + 1) * n]);
-                }
-                if let Some(means) = window_means.add(&sample) {
-                    for replica in 0..self.streams.len() {
-                        sink.window_mean(replica, step, &means[replica * n..(replica + 1) * n]);
-                    }
-                }
-            }
-        }
-        self.streams.iter_mut().for_each(Stream::clear);
+        result?;
+        self.state.step += steps;
+        Ok(())
     }
 
     fn empty_window_means(&self, sampling: &Sampling) -> Option<WindowMeans> {
@@ -295,18 +273,10 @@ impl Task<'_> {
             self.stream.stress.push((step + 1, tensor));
         }
         if stage.sampling.window.is_some_and(|w| due(w.sample_every)) {
-            self.stream.window_steps.push(step + 1);
-            self.stream.centres.extend(centre_bodies.iter().map(|&body| replica.unwrapped[body]));
+            let centres = centre_bodies.iter().map(|&body| replica.unwrapped[body]);
+            self.stream.add_centres(step + 1, centres);
         }
         Ok(())
-    }
-}
-
-impl Stream {
-    fn clear(&mut self) {
-        self.stress.clear();
-        self.window_steps.clear();
-        self.centres.clear();
     }
 }
 
@@ -353,19 +323,27 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
+    /// The chains, the barostat and the set-point work start from zero afterwards. After an error the state is the one
+    /// before the minimisation.
     fn minimize(&mut self, max_steps: u64, force_tolerance: f64) -> Result<Vec<f64>, BackendError> {
+        let backup = self.state.clone();
         let (topology, step) = (Arc::clone(&self.topology), self.state.step);
-        self.invalidate_forces();
-        let largest = std::sync::Mutex::new(vec![0.0; self.state.n_replicas]);
-        self.for_each_replica(|task| {
+        let result = self.for_each_replica(|task| {
             let kernel = task.kernel.as_mut();
-            let result = minimize(&mut task.replica, &topology, kernel, max_steps, force_tolerance)
-                .map_err(|error| (step, error.into()))?;
-            let mut largest = largest.lock().unwrap_or_else(PoisonError::into_inner);
-            largest[task.replica.index] = result.largest_force;
-            Ok(())
-        })?;
-        Ok(largest.into_inner().unwrap_or_else(PoisonError::into_inner))
+            minimize(&mut task.replica, &topology, kernel, max_steps, force_tolerance)
+                .map(|minimized| minimized.largest_force)
+                .map_err(|error| (step, error.into()))
+        });
+        self.invalidate_forces();
+        match &result {
+            Ok(_) => {
+                self.state.velocity.fill(DVec3::ZERO);
+                self.state.quaternion_momentum.fill(DVec4::ZERO);
+                self.state.extended.fill(ExtendedVariables::default());
+            }
+            Err(_) => self.state = backup,
+        }
+        result
     }
 
     fn thermo(&mut self) -> Result<Vec<Thermo>, BackendError> {
@@ -435,15 +413,6 @@ impl Backend for CpuBackend {
         self.invalidate_forces();
         self.restore_lists(&checkpoint.list_origins)
     }
-}
-
-/// The body of each molecule's centre atom.
-fn centre_bodies(topology: &Topology) -> Vec<usize> {
-    let mut body_of_atom = Vec::with_capacity(topology.n_atoms());
-    for (index, body) in topology.bodies.iter().enumerate() {
-        body_of_atom.extend(std::iter::repeat_n(index, body.n_atoms));
-    }
-    topology.centre_atoms().into_iter().map(|atom| body_of_atom[atom]).collect()
 }
 
 fn mismatch(found: String, expected: String) -> BackendError {

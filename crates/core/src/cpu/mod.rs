@@ -8,6 +8,7 @@ pub mod pair_force;
 pub mod reference;
 pub mod screening;
 pub mod simd;
+mod streams;
 
 pub use build::{
     BuildError, BuiltBackend, MEASURED_ATOMS, Precision, build_backend, choose_mesh, describe, force_scale,

@@ -184,3 +184,24 @@ fn extended_variables_stay_when_the_ensemble_continues_and_go_when_it_changes() 
     backend.begin_stage(&ramped(Ensemble::Nvt, 50), &streams()).unwrap();
     assert!(backend.state().extended.iter().all(|e| *e == ExtendedVariables::default()));
 }
+
+#[test]
+fn minimized_replicas_are_at_rest_with_small_forces_and_lower_energy() {
+    let mut backend = started(Ensemble::Npt);
+    backend.advance(10, &mut Discard).unwrap();
+    let before = backend.thermo().unwrap();
+    let tolerance = 20.0;
+    let forces = backend.minimize(2000, tolerance).unwrap();
+    let after = backend.thermo().unwrap();
+    assert_eq!(forces.len(), REPLICAS);
+    for replica in 0..REPLICAS {
+        assert!(forces[replica] < tolerance, "{forces:?}");
+        assert!(after[replica].energies.total() < before[replica].energies.total());
+        assert_eq!(after[replica].kinetic_energy, 0.0);
+        assert_eq!(backend.state().extended[replica], ExtendedVariables::default());
+        let s = &backend.state().centre[backend.state().bodies_of(replica)];
+        assert!(s.iter().all(|s| s.min_element() >= 0.0 && s.max_element() < 1.0));
+    }
+    assert_eq!(backend.state().step, 10);
+    backend.advance(10, &mut Discard).unwrap();
+}
