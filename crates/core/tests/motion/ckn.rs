@@ -1,25 +1,44 @@
-//! Molten Ca0.4K0.6(NO3)1.4 with the reference kernel: the 66 atoms of `tests/reference/ckn66.data`, made rigid.
+//! Molten Ca0.4K0.6(NO3)1.4 with the real kernels: stored configurations of `tests/reference`, made rigid.
 
 use std::sync::Arc;
 
 use glam::{DMat3, DQuat, DVec3, DVec4};
-use vitrion_core::backend::{Backend, Discard, Ensemble};
+use vitrion_core::backend::{Backend, Discard, Ensemble, Sampling, Window};
 use vitrion_core::cell::Cell;
 use vitrion_core::cpu::backend::CpuBackend;
 use vitrion_core::cpu::reference::{ReferenceKernel, ReferenceOptions};
+use vitrion_core::cpu::{Precision, build_backend, choose_mesh};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::force_field::file::CKN_RIGID;
 use vitrion_core::integrators::rigid_body::{angular_momentum, quaternion_momentum};
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
 
-use crate::support::{begin, dynamics, thermal_state};
+use crate::support::{Recorder, begin, dynamics, thermal_state};
 
-const DATA: &str = include_str!("../../../../tests/reference/ckn66.data");
-const EDGE: f64 = 10.4;
+/// A stored configuration in a cubic box.
+struct Stored {
+    data: &'static str,
+    /// Edge (angstrom).
+    edge: f64,
+    counts: [(&'static str, usize); 3],
+}
+
+const SMALL: Stored = Stored {
+    data: include_str!("../../../../tests/reference/ckn66.data"),
+    edge: 10.4,
+    counts: [("nitrate", 14), ("K", 6), ("Ca", 4)],
+};
+const LARGE: Stored = Stored {
+    data: include_str!("../../../../tests/reference/ckn2376-700K.data"),
+    edge: 33.834515589292,
+    counts: [("nitrate", 504), ("K", 216), ("Ca", 144)],
+};
+
 /// Position of every atom in the data file (angstrom).
-fn positions() -> Vec<DVec3> {
-    let atoms = DATA.split("Atoms").nth(1).expect("the file has an Atoms section");
+fn positions(stored: &Stored) -> Vec<DVec3> {
+    let section = stored.data.split("Velocities").next().unwrap_or_default();
+    let atoms = section.split("Atoms").nth(1).expect("the file has an Atoms section");
     atoms
         .lines()
         .map(|line| line.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<f64>>())
@@ -35,14 +54,14 @@ fn axes(atoms: &[DVec3]) -> DMat3 {
     DMat3::from_cols(x, z.cross(x), z)
 }
 
-/// 14 nitrates, 6 K, 4 Ca with the file's centres and orientations, and momenta at 700 K.
-fn molten() -> (ForceField, Arc<Topology>, State) {
+/// The file's centres and orientations, and momenta at 700 K.
+fn molten(stored: &Stored) -> (ForceField, Arc<Topology>, State) {
     let force_field = ForceField::parse(CKN_RIGID, "ckn-rigid.toml").unwrap();
-    let topology = Arc::new(force_field.topology(&[("nitrate", 14), ("K", 6), ("Ca", 4)]).unwrap());
-    let cell = Cell::cubic(EDGE).unwrap();
+    let topology = Arc::new(force_field.topology(&stored.counts).unwrap());
+    let cell = Cell::cubic(stored.edge).unwrap();
     let mut state = thermal_state(&topology, 1, cell, 700.0, 17);
-    let positions = positions();
-    assert_eq!(positions.len(), 66);
+    let positions = positions(stored);
+    assert_eq!(positions.len(), topology.n_atoms());
     for (index, body) in topology.bodies.iter().enumerate() {
         let atoms = &positions[body.first_atom..][..body.n_atoms];
         state.centre[index] = Cell::wrap_fractional(cell.fractional(atoms[0]));
@@ -68,9 +87,9 @@ fn reference_backend(force_field: &ForceField, topology: &Arc<Topology>, state: 
 
 #[test]
 fn molten_salt_is_read_as_it_was_written() {
-    let (_, topology, state) = molten();
+    let (_, topology, state) = molten(&SMALL);
     let cell = state.cells[0];
-    for (found, given) in state.atom_positions(&topology, 0).iter().zip(positions()) {
+    for (found, given) in state.atom_positions(&topology, 0).iter().zip(positions(&SMALL)) {
         // The file's N-O bonds are 1.2600545 A long, ours 1.26.
         assert!(cell.wrapped_difference(*found - given).length() < 1e-4);
     }
@@ -78,7 +97,7 @@ fn molten_salt_is_read_as_it_was_written() {
 
 /// Root-mean-square deviation of the conserved quantity from its start over 0.1 ps (u A^2/ps^2).
 fn conserved_deviation(ensemble: Ensemble, dt: f64) -> f64 {
-    let (force_field, topology, state) = molten();
+    let (force_field, topology, state) = molten(&SMALL);
     let mut backend = reference_backend(&force_field, &topology, &state);
     begin(&mut backend, &dynamics(ensemble, dt, 700.0, 0.0));
     let start = backend.thermo().unwrap()[0].conserved;
@@ -103,7 +122,7 @@ fn molten_salt_conserves_with_the_square_of_the_step() {
 
 #[test]
 fn molten_salt_pressure_is_the_strain_derivative_of_the_energy() {
-    let (force_field, topology, mut state) = molten();
+    let (force_field, topology, mut state) = molten(&SMALL);
     state.velocity.fill(DVec3::ZERO);
     let mut backend = reference_backend(&force_field, &topology, &state);
     let mut thermo = |strain: f64| {
@@ -117,4 +136,46 @@ fn molten_salt_pressure_is_the_strain_derivative_of_the_energy() {
     let (numerical, found) = (-difference / (2.0 * step), 3.0 * here.pressure * here.volume);
     // Round-off of energies of 1e6 (1e-10) over the step, and the third order of the strain.
     assert!((numerical - found).abs() < 1e-5 * here.energies.short_range, "{numerical} {found}");
+}
+
+#[test]
+fn mixed_kernel_runs_with_the_same_bits_however_it_is_driven() {
+    let (force_field, topology, state) = molten(&LARGE);
+    let force_field = Arc::new(force_field);
+    let parameters = choose_mesh(&force_field, &topology, &state.cells[0], 1e-3).unwrap();
+    let backend = || {
+        let start = state.clone();
+        let mixed = Precision::Mixed;
+        let mut built =
+            build_backend(&force_field, &topology, start, mixed, 1e-3, Some(parameters)).unwrap().backend;
+        let npt = dynamics(Ensemble::Npt, 0.004, 700.0, 0.0);
+        let window = Some(Window { sample_every: 4, samples: 3 });
+        built.begin_stage(&npt, &Sampling { stress_every: Some(2), window }).unwrap();
+        built
+    };
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    // Long enough for the neighbour list to be rebuilt before and after the checkpoint.
+    let (before, after) = (35, 25);
+    let (whole, streams, checkpoint) = pool(1).install(|| {
+        let mut whole = backend();
+        whole.advance(before, &mut Discard).unwrap();
+        let checkpoint = whole.checkpoint();
+        let mut streams = Recorder::default();
+        whole.advance(after, &mut streams).unwrap();
+        (whole.state().clone(), streams, checkpoint)
+    });
+    let start_positions = state.atom_positions(&topology, 0);
+    let origin = checkpoint.list_origins[0].as_ref().expect("the mixed kernel keeps a list");
+    assert_ne!(origin.positions, start_positions, "no rebuild before the checkpoint: the test shows less");
+    pool(2).install(|| {
+        let mut resumed = backend();
+        resumed.restore(&checkpoint).unwrap();
+        let mut found = Recorder::default();
+        for steps in [1, 10, after - 11] {
+            resumed.advance(steps, &mut found).unwrap();
+            resumed.thermo().unwrap();
+        }
+        assert!(*resumed.state() == whole, "the resumed run has other bits");
+        assert_eq!(found.of(0), streams.of(0));
+    });
 }
