@@ -1,0 +1,203 @@
+//! The directory of a run: who may use it, and what is there.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::RunError;
+use crate::config::Config;
+
+/// A run directory that this process holds.
+pub(super) struct Directory {
+    pub path: PathBuf,
+    /// Freed by the system when the process ends, however it ends.
+    _lock: File,
+}
+
+/// What was found.
+pub(super) enum Found {
+    /// Nothing: a new run.
+    Nothing,
+    /// The beginning of a run that was killed before its first checkpoint.
+    Beginning,
+    /// A run with a checkpoint, and the configuration text that it was begun with.
+    Run {
+        /// Text of its `config.toml`.
+        config: String,
+    },
+}
+
+const LOCK: &str = "lock";
+/// Files that a run makes before its first checkpoint, beside its trajectories.
+const OWN: [&str; 5] = [LOCK, "config.toml", "config.toml.new", "force_field.toml", "force_field.toml.new"];
+
+impl Directory {
+    /// Looks at `path` without writing, then takes it.
+    pub fn take(
+        path: &Path,
+        config: &Config,
+        force_field: &str,
+        fresh: bool,
+    ) -> Result<(Self, Found), RunError> {
+        inspect(path, config, force_field, fresh)?;
+        fs::create_dir_all(path).map_err(RunError::system(path, "create this directory"))?;
+        let lock = lock(path)?;
+        let directory = Self { path: path.to_path_buf(), _lock: lock };
+        // Again, now that nobody else can change it.
+        let found = inspect(path, config, force_field, fresh)?;
+        if !matches!(found, Found::Run { .. }) {
+            directory.clear()?;
+            directory.write("force_field.toml", force_field)?;
+            // The last file: a directory with this one belongs to this configuration.
+            directory.write("config.toml", &config.text)?;
+        }
+        Ok((directory, found))
+    }
+
+    /// Path of the checkpoint.
+    pub fn checkpoint(&self) -> PathBuf {
+        checkpoint(&self.path)
+    }
+
+    /// Path of a replica's trajectory.
+    pub fn trajectory(&self, replica: usize) -> PathBuf {
+        self.path.join(format!("replica-{replica:03}.h5"))
+    }
+
+    /// Removes what a run leaves that was killed before its first checkpoint.
+    fn clear(&self) -> Result<(), RunError> {
+        for name in names(&self.path)? {
+            if name != LOCK && is_own(&name) {
+                let file = self.path.join(&name);
+                fs::remove_file(&file).map_err(RunError::system(&file, "remove this unfinished file"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        let (file, unnamed) = (self.path.join(name), self.path.join(format!("{name}.new")));
+        let written = fs::write(&unnamed, text)
+            .and_then(|()| File::open(&unnamed)?.sync_all())
+            .and_then(|()| fs::rename(&unnamed, &file));
+        written.map_err(RunError::system(&file, "write this file"))
+    }
+}
+
+fn checkpoint(directory: &Path) -> PathBuf {
+    directory.join("checkpoint")
+}
+
+fn lock(directory: &Path) -> Result<File, RunError> {
+    let path = directory.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(RunError::system(&path, "open the lock file"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RunError::Locked { directory: directory.to_path_buf() }),
+        Err(TryLockError::Error(source)) => Err(RunError::system(&path, "lock this file")(source)),
+    }
+}
+
+/// Names of the entries, sorted; none where there is no directory.
+fn names(directory: &Path) -> Result<Vec<String>, RunError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(RunError::system(directory, "read this directory"))?,
+    };
+    let mut names = entries
+        .map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(RunError::system(directory, "read this directory"))?;
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a run makes a file of this name before its first checkpoint.
+fn is_own(name: &str) -> bool {
+    OWN.contains(&name)
+        || name == "checkpoint.tmp"
+        || name.strip_prefix("replica-").is_some_and(|rest| {
+            let rest = rest.strip_suffix(".new").unwrap_or(rest);
+            rest.strip_suffix(".h5").is_some_and(|n| n.len() >= 3 && n.bytes().all(|b| b.is_ascii_digit()))
+        })
+}
+
+/// What is in a directory; writes nothing.
+pub(super) fn inspect(
+    path: &Path,
+    config: &Config,
+    force_field: &str,
+    fresh: bool,
+) -> Result<Found, RunError> {
+    let names = names(path)?;
+    let directory = || path.to_path_buf();
+    if names.iter().all(|name| name == LOCK) {
+        return Ok(Found::Nothing);
+    }
+    if fresh {
+        return Err(RunError::NotFresh { directory: directory() });
+    }
+    let copy = path.join("config.toml");
+    let has = |name: &str| names.iter().any(|n| n == name);
+    if !has("config.toml") {
+        // A kill while the first files were written leaves only these.
+        return match names.iter().find(|n| !OWN.contains(&n.as_str())) {
+            Some(name) => Err(RunError::Occupied { directory: directory(), found: name.clone() }),
+            None => Ok(Found::Beginning),
+        };
+    }
+    let text = fs::read_to_string(&copy).map_err(RunError::system(&copy, "read this file"))?;
+    if text != config.text {
+        let keys = differing_keys(&text, &config.text);
+        if !keys.is_empty() {
+            return Err(RunError::OtherConfig { directory: directory(), keys: keys.join(", ") });
+        }
+    }
+    let copy = path.join("force_field.toml");
+    let theirs = fs::read_to_string(&copy).map_err(RunError::system(&copy, "read this file"))?;
+    if theirs != force_field {
+        let name = config.system.force_field.clone();
+        return Err(RunError::OtherForceField { directory: directory(), name });
+    }
+    if has("checkpoint") || has("checkpoint.previous") {
+        return Ok(Found::Run { config: text });
+    }
+    match names.iter().find(|n| !is_own(n)) {
+        Some(name) => Err(RunError::Occupied { directory: directory(), found: name.clone() }),
+        None => Ok(Found::Beginning),
+    }
+}
+
+/// Keys whose values differ between two configurations; comments and layout do not count.
+pub(super) fn differing_keys(a: &str, b: &str) -> Vec<String> {
+    let parse = |text: &str| text.parse::<toml::Table>().map(toml::Value::Table).ok();
+    let mut keys = Vec::new();
+    compare("", parse(a).as_ref(), parse(b).as_ref(), &mut keys);
+    keys
+}
+
+fn compare(key: &str, a: Option<&toml::Value>, b: Option<&toml::Value>, keys: &mut Vec<String>) {
+    use toml::Value::{Array, Table};
+    let child = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match (a, b) {
+        (Some(Table(x)), Some(Table(y))) => {
+            for name in x.keys().chain(y.keys().filter(|k| !x.contains_key(*k))) {
+                compare(&child(name), x.get(name), y.get(name), keys);
+            }
+        }
+        (Some(Array(x)), Some(Array(y))) if x.iter().chain(y).any(toml::Value::is_table) => {
+            for index in 0..x.len().max(y.len()) {
+                let (p, q) = (x.get(index), y.get(index));
+                let name = p.or(q).and_then(|v| v.get("name")).and_then(toml::Value::as_str);
+                let place = name.map_or_else(|| (index + 1).to_string(), str::to_owned);
+                compare(&format!("{key}[{place}]"), p, q, keys);
+            }
+        }
+        _ if a != b => keys.push(if key.is_empty() { "(the whole file)".to_owned() } else { key.to_owned() }),
+        _ => {}
+    }
+}

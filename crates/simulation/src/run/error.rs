@@ -1,0 +1,137 @@
+//! Why a run ends with an error.
+
+use std::path::{Path, PathBuf};
+
+use vitrion_core::backend::BackendError;
+use vitrion_core::builder::BuilderError;
+use vitrion_core::cpu::BuildError;
+use vitrion_core::force_field::file::ForceFieldError;
+use vitrion_trajectory::checkpoint::CheckpointError;
+use vitrion_trajectory::h5md::H5mdError;
+use vitrion_trajectory::lammps_data::{LammpsDataError, NotRigid};
+
+use crate::config::ConfigError;
+
+/// Why a run ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is not accepted.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The force field is not accepted.
+    #[error(transparent)]
+    ForceField(#[from] ForceFieldError),
+    /// The first state cannot be built.
+    #[error(transparent)]
+    Builder(#[from] BuilderError),
+    /// The first state cannot be read.
+    #[error(transparent)]
+    LammpsData(#[from] LammpsDataError),
+    /// The first state has another molecule.
+    #[error(transparent)]
+    NotRigid(#[from] NotRigid),
+    /// The backend cannot be set up.
+    #[error("{0}")]
+    Build(#[source] Box<BuildError>),
+    /// The threads cannot be started.
+    #[error("{threads} threads cannot be started: {reason}; give fewer in `run.threads`")]
+    Threads {
+        /// Number asked for.
+        threads: usize,
+        /// What the system says.
+        reason: String,
+    },
+    /// A step failed. What was written up to the last checkpoint is intact.
+    #[error("stage `{stage}`: {source}; the run can be resumed from its last checkpoint in {}", directory.display())]
+    Step {
+        /// Stage.
+        stage: String,
+        /// Run directory.
+        directory: PathBuf,
+        /// What failed.
+        source: Box<BackendError>,
+    },
+    /// A trajectory cannot be written or read.
+    #[error(transparent)]
+    Trajectory(#[from] H5mdError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The system refuses something else.
+    #[error("{}: cannot {action}: {source}; {remedy}", path.display())]
+    System {
+        /// File or directory.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Another process runs there.
+    #[error(
+        "{}: another vitrion process is running in this directory; wait for it, stop it, or give another directory",
+        directory.display()
+    )]
+    Locked {
+        /// Run directory.
+        directory: PathBuf,
+    },
+    /// The directory is no run and not empty.
+    #[error("{}: this directory holds other files ({found}); give a new directory", directory.display())]
+    Occupied {
+        /// Directory.
+        directory: PathBuf,
+        /// Something that is in it.
+        found: String,
+    },
+    /// A fresh run was asked for where files are.
+    #[error(
+        "{}: this directory is not empty, and a fresh run overwrites nothing; give a new directory, or resume without --fresh",
+        directory.display()
+    )]
+    NotFresh {
+        /// Directory.
+        directory: PathBuf,
+    },
+    /// The directory holds the run of another configuration.
+    #[error(
+        "{}: this run was made with another configuration; these keys differ: {keys}; resume with {}, or give a new directory",
+        directory.display(), directory.join("config.toml").display()
+    )]
+    OtherConfig {
+        /// Run directory.
+        directory: PathBuf,
+        /// Keys that differ.
+        keys: String,
+    },
+    /// The force field has changed since the run began.
+    #[error(
+        "{}: the force field `{name}` is not the one that this run began with ({}); restore it, or give a new directory",
+        directory.display(), directory.join("force_field.toml").display()
+    )]
+    OtherForceField {
+        /// Run directory.
+        directory: PathBuf,
+        /// Name in the configuration.
+        name: String,
+    },
+}
+
+impl From<BuildError> for RunError {
+    fn from(error: BuildError) -> Self {
+        Self::Build(Box::new(error))
+    }
+}
+
+impl RunError {
+    /// For `map_err` on calls to the system.
+    pub(super) fn system<'a>(
+        path: &'a Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self + 'a {
+        let remedy = "check the path, its permissions and the space on the disk";
+        move |source| Self::System { path: path.to_path_buf(), action, source, remedy }
+    }
+}

@@ -1,0 +1,307 @@
+//! Runs a configuration: begins, resumes, or refuses.
+
+mod checkpoint;
+mod clock;
+mod directory;
+mod engine;
+mod error;
+mod outputs;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use vitrion_core::backend::{Backend, ElectrostaticsParameters};
+use vitrion_core::cpu::BuiltBackend;
+use vitrion_core::state::State;
+use vitrion_core::topology::Topology;
+use vitrion_trajectory::checkpoint::{read_or_previous, sha256};
+use vitrion_trajectory::h5md::Provenance;
+
+use crate::config::Config;
+use crate::observer::{Observer, RunStart};
+use crate::pooled::Pooled;
+use crate::system::{self, Prepared};
+use checkpoint::{Records, RunCheckpoint};
+use clock::{Clock, Meter};
+use directory::{Directory, Found};
+pub use engine::Ending;
+use engine::Engine;
+pub use error::RunError;
+use outputs::Outputs;
+
+/// How a run is started.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Run directory; by default `<stem of the configuration>-run` in the working directory.
+    pub directory: Option<PathBuf>,
+    /// Refuse to resume: the directory must not exist, or be empty.
+    pub fresh: bool,
+    /// Command line, kept as provenance.
+    pub command_line: String,
+    /// Step number at which the run begins; for tests of large step numbers.
+    pub first_step: u64,
+}
+
+/// How a run ended, and where its files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether it came to its end.
+    pub ending: Ending,
+    /// Run directory.
+    pub directory: PathBuf,
+    /// Trajectories, one a replica.
+    pub trajectories: Vec<PathBuf>,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+    /// Steps done.
+    pub step: u64,
+    /// Steps of all stages.
+    pub total_steps: u64,
+}
+
+/// The directory that a run of this configuration uses by default.
+pub fn default_directory(config_path: &Path) -> PathBuf {
+    let stem = config_path.file_stem().map_or_else(|| "vitrion".into(), |s| s.to_string_lossy());
+    PathBuf::from(format!("{stem}-run"))
+}
+
+/// Runs a configuration to its end, or until `stop` is raised.
+///
+/// A directory that holds a run of the same configuration is resumed from its last checkpoint; the result has the same bits
+/// as if it had never been interrupted. Nothing is written before configuration, force field, first state and directory
+/// have been accepted.
+pub fn run(
+    config_path: &Path,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Outcome, RunError> {
+    run_with(config_path, options, observer, stop, &|backend| backend)
+}
+
+/// [`run`] with something around the backend, for tests.
+fn run_with(
+    config_path: &Path,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+    wrap: &dyn Fn(Box<dyn Backend>) -> Box<dyn Backend>,
+) -> Result<Outcome, RunError> {
+    let mut config = Config::load(config_path)?;
+    let prepared = system::prepare(&config)?;
+    let path = options.directory.clone().unwrap_or_else(|| default_directory(config_path));
+    let found = directory::inspect(&path, &config, &prepared.force_field_text, options.fresh)?;
+    let (built, directory, resumed) = if let Found::Run { config: text } = found {
+        let (directory, _) = Directory::take(&path, &config, &prepared.force_field_text, options.fresh)?;
+        // The same but for comments; its hash is that of the files.
+        config.text = text;
+        let checkpoint = read_checkpoint(&directory, observer)?;
+        let state = checkpoint.backend.state.clone();
+        let chosen = Some(checkpoint.backend.electrostatics);
+        (build(&config, &prepared, state, chosen)?, directory, Some(checkpoint))
+    } else {
+        let mut state = system::first_state(&config, &prepared)?;
+        state.step = options.first_step;
+        let built = build(&config, &prepared, state, None)?;
+        let (directory, found) = Directory::take(&path, &config, &prepared.force_field_text, options.fresh)?;
+        if matches!(found, Found::Run { .. }) {
+            // Begun, and ended, by another process since we looked.
+            return Err(RunError::Locked { directory: path });
+        }
+        (built, directory, None)
+    };
+    let BuiltBackend { backend, measured_force_error, description } = built;
+    let description = Description {
+        measured_force_error: resumed.as_ref().map_or(measured_force_error, |c| c.measured_force_error),
+        electrostatics: resumed.as_ref().map_or(description, |c| c.electrostatics.clone()),
+    };
+    let run = Begun { config: &config, prepared: &prepared, directory, description, options };
+    run.execute(wrap(backend).as_mut(), resumed, observer, stop)
+}
+
+struct Description {
+    measured_force_error: Option<f64>,
+    electrostatics: String,
+}
+
+/// A run whose directory is taken.
+struct Begun<'a> {
+    config: &'a Config,
+    prepared: &'a Prepared,
+    directory: Directory,
+    description: Description,
+    options: &'a RunOptions,
+}
+
+impl Begun<'_> {
+    fn execute(
+        self,
+        backend: &mut dyn Backend,
+        resumed: Option<RunCheckpoint>,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, RunError> {
+        let Self { config, prepared, directory, description, options } = self;
+        let first_step = resumed.as_ref().map_or(options.first_step, |c| c.first_step);
+        let clock = Clock::new(config, first_step);
+        let (stage, begun) = resumed.as_ref().map_or((0, false), |c| (c.stage, c.begun));
+        if let Some(checkpoint) = &resumed {
+            restore(config, &clock, backend, checkpoint, &directory.path)?;
+        }
+        let provenance = provenance(config, prepared, &backend.name(), &options.command_line);
+        let counts = resumed.as_ref().map(|c| c.counts.as_slice());
+        let topology = &prepared.topology;
+        let outputs = Outputs::open(&directory, config, topology, &clock, &provenance, counts)?;
+        observer.started(&start(config, topology, &directory, backend, &description, first_step));
+        let step = backend.state().step;
+        let is_new = resumed.is_none();
+        let mut engine = Engine {
+            config,
+            topology: Arc::clone(topology),
+            has_velocities: prepared.has_velocities,
+            directory: directory.path.clone(),
+            checkpoint_path: directory.checkpoint(),
+            config_sha256: sha256(&config.text),
+            clock,
+            backend,
+            outputs,
+            records: resumed.map_or_else(Records::default, |c| c.records),
+            measured_force_error: description.measured_force_error,
+            electrostatics: description.electrostatics,
+            observer,
+            stop,
+            last_checkpoint: Instant::now(),
+            meter: Meter::new(step),
+        };
+        if is_new {
+            engine.checkpoint(0, false)?;
+        }
+        let ending = engine.run(stage, begun)?;
+        let step = engine.backend.state().step - first_step;
+        Ok(Outcome {
+            ending,
+            trajectories: engine.outputs.finish()?,
+            checkpoint: directory.checkpoint(),
+            directory: directory.path,
+            step,
+            total_steps: config.total_steps(),
+        })
+    }
+}
+
+/// Brings the backend to the checkpoint: through the last stage that moved, since the next one may continue its ensemble.
+fn restore(
+    config: &Config,
+    clock: &Clock,
+    backend: &mut dyn Backend,
+    checkpoint: &RunCheckpoint,
+    directory: &Path,
+) -> Result<(), RunError> {
+    let until = checkpoint.stage + usize::from(checkpoint.begun);
+    let mut moved = config.stages.iter().enumerate().take(until).rev();
+    let mut name = "restore".to_owned();
+    let mut result = Ok(());
+    if let Some((index, stage, motion)) =
+        moved.find_map(|(index, stage)| Some((index, stage, stage.motion()?)))
+    {
+        name.clone_from(&stage.name);
+        let dynamics = motion.dynamics(clock.first_step(index), config.system.replicas);
+        result = backend.begin_stage(&dynamics, &stage.sampling());
+    }
+    result.and_then(|()| backend.restore(&checkpoint.backend)).map_err(|source| RunError::Step {
+        stage: name,
+        directory: directory.to_path_buf(),
+        source: Box::new(source),
+    })
+}
+
+fn read_checkpoint(directory: &Directory, observer: &mut dyn Observer) -> Result<RunCheckpoint, RunError> {
+    let (_, checkpoint, damage) = read_or_previous::<RunCheckpoint>(&directory.checkpoint())?;
+    if let Some(error) = damage {
+        observer.message(&format!("{error}: going on from the one before"));
+    }
+    Ok(checkpoint)
+}
+
+/// The backend, on threads of its own if their number was asked for.
+fn build(
+    config: &Config,
+    prepared: &Prepared,
+    state: State,
+    chosen: Option<ElectrostaticsParameters>,
+) -> Result<BuiltBackend, RunError> {
+    let Some(threads) = config.run.threads else {
+        return system::build_backend(config, prepared, state, chosen);
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| RunError::Threads { threads, reason: error.to_string() })?;
+    let mut built = pool.install(|| system::build_backend(config, prepared, state, chosen))?;
+    built.backend = Box::new(Pooled::new(pool, built.backend));
+    Ok(built)
+}
+
+fn start(
+    config: &Config,
+    topology: &Topology,
+    directory: &Directory,
+    backend: &dyn Backend,
+    description: &Description,
+    first_step: u64,
+) -> RunStart {
+    RunStart {
+        title: config.title.clone(),
+        directory: directory.path.clone(),
+        backend: backend.name(),
+        replicas: config.system.replicas,
+        atoms: topology.n_atoms(),
+        total_steps: config.total_steps(),
+        first_step: backend.state().step.saturating_sub(first_step),
+        measured_force_error: description.measured_force_error.map(|e| (e, config.run.force_accuracy)),
+        electrostatics: description.electrostatics.clone(),
+    }
+}
+
+fn provenance(config: &Config, prepared: &Prepared, backend: &str, command_line: &str) -> Provenance {
+    let host = ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_else(|| "unknown".to_owned());
+    Provenance {
+        config: config.text.clone(),
+        force_field: prepared.force_field_text.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: command_line.to_owned(),
+        host: host.trim().to_owned(),
+        started: timestamp(SystemTime::now()),
+        backend: backend.to_owned(),
+        replica: 0,
+    }
+}
+
+/// A time as `2026-01-31T12:00:00Z`.
+fn timestamp(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (mut days, second) = (seconds / 86_400, seconds % 86_400);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while days >= lengths[month] {
+        days -= lengths[month];
+        month += 1;
+    }
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{:02}-{:02}T{hour:02}:{minute:02}:{:02}Z", month + 1, days + 1, second % 60)
+}
+
+#[cfg(test)]
+mod tests;

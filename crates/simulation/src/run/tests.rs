@@ -1,0 +1,319 @@
+//! Kills, stops, resumes and refusals, on the 66 atoms of the reference configuration.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use vitrion_core::backend::{BackendCheckpoint, BackendError, Dynamics, Sampling, Sink, Thermo};
+use vitrion_trajectory::h5md::{QUANTITIES, TrajectoryReader};
+
+use super::*;
+use crate::observer::{Progress, StageSummary};
+
+#[derive(Default)]
+struct Recorder {
+    starts: Vec<RunStart>,
+    progress: Vec<Progress>,
+    summaries: Vec<StageSummary>,
+    messages: Vec<String>,
+}
+
+impl Observer for Recorder {
+    fn started(&mut self, start: &RunStart) {
+        self.starts.push(start.clone());
+    }
+    fn progress(&mut self, progress: &Progress) {
+        self.progress.push(progress.clone());
+    }
+    fn stage_finished(&mut self, summary: &StageSummary) {
+        self.summaries.push(summary.clone());
+    }
+    fn message(&mut self, text: &str) {
+        self.messages.push(text.to_owned());
+    }
+}
+
+/// Dies before a step, or raises the stop flag at it.
+struct Mortal<'a> {
+    inner: Box<dyn Backend>,
+    last: u64,
+    stop: Option<&'a AtomicBool>,
+}
+
+impl Backend for Mortal<'_> {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+    fn electrostatics(&self) -> ElectrostaticsParameters {
+        self.inner.electrostatics()
+    }
+    fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
+        self.inner.begin_stage(dynamics, sampling)
+    }
+    fn advance(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<(), BackendError> {
+        if self.state().step + steps >= self.last {
+            match self.stop {
+                Some(stop) => stop.store(true, Ordering::Relaxed),
+                None => panic!("killed"),
+            }
+        }
+        self.inner.advance(steps, sink)
+    }
+    fn minimize(&mut self, max_steps: u64, force_tolerance: f64) -> Result<Vec<f64>, BackendError> {
+        self.inner.minimize(max_steps, force_tolerance)
+    }
+    fn thermo(&mut self) -> Result<Vec<Thermo>, BackendError> {
+        self.inner.thermo()
+    }
+    fn state(&self) -> &State {
+        self.inner.state()
+    }
+    fn set_state(&mut self, state: State) -> Result<(), BackendError> {
+        self.inner.set_state(state)
+    }
+    fn checkpoint(&self) -> BackendCheckpoint {
+        self.inner.checkpoint()
+    }
+    fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError> {
+        self.inner.restore(checkpoint)
+    }
+}
+
+/// Three stages whose boundaries continue and change the ensemble, with every kind of output. The reference configuration
+/// is small for its 10 angstrom cutoff, which the reference kernel's images allow.
+const STAGES: &str = r#"
+[[stage]]
+name = "hot"
+kind = "nvt"
+duration = "24 fs"
+timestep = "2 fs"
+temperature = "700 K"
+thermo = { every = "4 fs" }
+frames = { log_block = "12 fs" }
+window_means = { window = "8 fs", sample_every = "4 fs" }
+
+[[stage]]
+name = "cooling"
+kind = "nvt"
+duration = "12 fs"
+timestep = "2 fs"
+temperature = ["700 K", "650 K"]
+temperature_rate = "-1 K/fs"
+frames = { every = "6 fs" }
+
+[[stage]]
+name = "free volume"
+kind = "npt"
+duration = "16 fs"
+timestep = "2 fs"
+temperature = "650 K"
+pressure = "1 atm"
+thermo = { every = "2 fs" }
+stress_correlator = { sample_every = "4 fs", points = 4, averaging = 2, levels = 3 }
+"#;
+
+struct Case {
+    home: tempfile::TempDir,
+    config: PathBuf,
+}
+
+impl Case {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/ckn66.data");
+        std::fs::copy(data, home.path().join("start.data")).unwrap();
+        let case = Self { config: home.path().join("case.toml"), home };
+        case.write(STAGES, "[system]\nseed = 5\nreplicas = 2");
+        case
+    }
+
+    fn write(&self, stages: &str, system: &str) {
+        let text = format!(
+            "title = \"test\"\n{system}\nforce_field = \"ckn-rigid\"\ninitial = \"start.data\"\n\
+             [run]\nprecision = \"reference\"\ncheckpoint_every = \"1 us\"\n{stages}"
+        );
+        std::fs::write(&self.config, text).unwrap();
+    }
+
+    fn options(&self, directory: &str) -> RunOptions {
+        let directory = Some(self.home.path().join(directory));
+        RunOptions { directory, command_line: "test".to_owned(), ..RunOptions::default() }
+    }
+
+    fn run(&self, directory: &str) -> (Result<Outcome, RunError>, Recorder) {
+        let mut recorder = Recorder::default();
+        let stop = AtomicBool::new(false);
+        let result = run(&self.config, &self.options(directory), &mut recorder, &stop);
+        (result, recorder)
+    }
+}
+
+/// Everything in a trajectory, as bits.
+fn contents(path: &Path) -> Vec<(String, Vec<u64>)> {
+    let reader = TrajectoryReader::open(path).unwrap();
+    let mut all = Vec::new();
+    for frame in reader.iter() {
+        all.push(("frame".to_owned(), format!("{:?}", frame.unwrap()).bytes().map(u64::from).collect()));
+    }
+    let mut bits = |name: &str, values: Vec<f64>| {
+        all.push((name.to_owned(), values.into_iter().map(f64::to_bits).collect()));
+    };
+    bits("step", reader.thermo("step").unwrap());
+    for quantity in QUANTITIES {
+        bits(quantity.name, reader.thermo(quantity.name).unwrap());
+    }
+    for window in 0..reader.window_steps("hot").unwrap().len() {
+        let means = reader.window_mean("hot", window).unwrap();
+        bits("window mean", means.iter().flat_map(glam::DVec3::to_array).collect());
+    }
+    for column in reader.stress_correlation("free volume").unwrap().columns {
+        bits(&column.name, column.values);
+    }
+    all
+}
+
+fn same(a: &Outcome, b: &Outcome, what: &str) {
+    assert_eq!(a.trajectories.len(), 2);
+    for (a, b) in a.trajectories.iter().zip(&b.trajectories) {
+        let (a, b) = (contents(a), contents(b));
+        assert_eq!(a.len(), b.len(), "{what}");
+        for ((name, a), (_, b)) in a.iter().zip(&b) {
+            assert!(a == b, "{what}: {name} differs");
+        }
+    }
+}
+
+#[test]
+fn killed_and_stopped_runs_go_on_with_the_same_bits() {
+    let case = Case::new();
+    let (whole, recorder) = case.run("whole");
+    let whole = whole.unwrap();
+    assert_eq!((whole.ending, whole.step, whole.total_steps), (Ending::Finished, 26, 26));
+    assert_eq!(recorder.summaries.len(), 3);
+    assert_eq!(recorder.starts[0].first_step, 0);
+    // Ends of stages are points, and so are moments within windows, correlations and ramps.
+    for last in [1, 5, 7, 12, 13, 16, 18, 19, 22, 26] {
+        for stops in [false, true] {
+            let what = format!("{} at {last}", if stops { "stopped" } else { "killed" });
+            let stop = AtomicBool::new(false);
+            let stop_at: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
+            let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> {
+                Box::new(Mortal { inner, last, stop: stops.then_some(stop_at) })
+            };
+            let options = case.options(&what);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                let flag = if stops { stop_at } else { &stop };
+                run_with(&case.config, &options, &mut Recorder::default(), flag, &wrap)
+            }));
+            assert_eq!(result.is_ok(), stops, "{what}");
+            if let Ok(outcome) = result {
+                let ending = outcome.unwrap().ending;
+                assert_eq!(ending, if last < 26 { Ending::Stopped } else { Ending::Finished }, "{what}");
+            }
+            let (resumed, _) = case.run(&what);
+            let resumed = resumed.unwrap();
+            assert_eq!(resumed.ending, Ending::Finished);
+            same(&whole, &resumed, &what);
+        }
+    }
+    let (again, _) = case.run("whole");
+    same(&again.unwrap(), &whole, "a finished run is left as it is");
+}
+
+#[test]
+fn a_run_crosses_two_to_the_32_steps() {
+    let case = Case::new();
+    let first_step = (1 << 32) - 10;
+    let options = RunOptions { first_step, ..case.options("far") };
+    let outcome = run(&case.config, &options, &mut Recorder::default(), &AtomicBool::new(false)).unwrap();
+    let far = TrajectoryReader::open(&outcome.trajectories[0]).unwrap();
+    let (near, _) = case.run("near");
+    let near = TrajectoryReader::open(&near.unwrap().trajectories[0]).unwrap();
+    let (a, b) = (far.thermo("step").unwrap(), near.thermo("step").unwrap());
+    assert!(a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a - b == first_step as f64), "{a:?} {b:?}");
+    assert_eq!(far.thermo("time").unwrap(), near.thermo("time").unwrap());
+    assert!(far.thermo("temperature").unwrap().iter().all(|t| t.is_finite() && *t > 0.0));
+}
+
+#[test]
+fn a_run_of_another_configuration_is_refused_and_its_keys_are_named() {
+    let case = Case::new();
+    let (first, _) = case.run("run");
+    let before = contents(&first.unwrap().trajectories[0]);
+    case.write(
+        &STAGES.replace("duration = \"16 fs\"", "duration = \"18 fs\""),
+        "[system]\nseed = 6\nreplicas = 2",
+    );
+    let (refused, _) = case.run("run");
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("system.seed, stage[free volume].duration"), "{message}");
+    assert_eq!(contents(&case.home.path().join("run/replica-000.h5")), before);
+    case.write(STAGES, "# a comment is no difference\n[system]\nseed = 5\nreplicas = 2");
+    assert!(case.run("run").0.is_ok());
+}
+
+#[test]
+fn a_fresh_run_overwrites_nothing() {
+    let case = Case::new();
+    let options = RunOptions { fresh: true, ..case.options("run") };
+    let go = || run(&case.config, &options, &mut Recorder::default(), &AtomicBool::new(false));
+    go().unwrap();
+    let before = contents(&case.home.path().join("run/replica-000.h5"));
+    assert!(matches!(go(), Err(RunError::NotFresh { .. })));
+    assert_eq!(contents(&case.home.path().join("run/replica-000.h5")), before);
+}
+
+#[test]
+fn directories_with_other_files_or_another_process_are_refused() {
+    let case = Case::new();
+    let other = case.home.path().join("photos");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("cat.jpg"), "miaow").unwrap();
+    assert!(matches!(case.run("photos").0, Err(RunError::Occupied { found, .. }) if found == "cat.jpg"));
+    assert_eq!(std::fs::read_dir(&other).unwrap().count(), 1);
+
+    let busy = case.home.path().join("busy");
+    std::fs::create_dir(&busy).unwrap();
+    let lock = std::fs::File::create(busy.join("lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(matches!(case.run("busy").0, Err(RunError::Locked { .. })));
+    drop(lock);
+    assert!(case.run("busy").0.is_ok(), "the lock is free when its process ends");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_replaced_by_the_one_before() {
+    let case = Case::new();
+    let (whole, _) = case.run("whole");
+    let (damaged, _) = case.run("damaged");
+    let path = damaged.unwrap().checkpoint;
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let (resumed, recorder) = case.run("damaged");
+    assert!(recorder.messages.iter().any(|m| m.contains("truncated")), "{:?}", recorder.messages);
+    same(&resumed.unwrap(), &whole.unwrap(), "from the checkpoint before");
+}
+
+#[test]
+fn a_kill_before_the_first_checkpoint_starts_over() {
+    let case = Case::new();
+    let (whole, _) = case.run("whole");
+    let (first, _) = case.run("run");
+    for name in [first.unwrap().checkpoint, case.home.path().join("run/checkpoint.previous")] {
+        std::fs::remove_file(name).unwrap();
+    }
+    let (again, _) = case.run("run");
+    same(&again.unwrap(), &whole.unwrap(), "from the beginning");
+}
+
+#[test]
+fn timestamps_count_leap_years() {
+    // From `date -u -d @SECONDS`.
+    for (seconds, expected) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (951_782_400, "2000-02-29T00:00:00Z"),
+        (1_769_860_800, "2026-01-31T12:00:00Z"),
+    ] {
+        assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+    }
+}

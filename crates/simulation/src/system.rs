@@ -1,0 +1,112 @@
+//! From a configuration to the system, its first state, and a backend.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vitrion_core::backend::ElectrostaticsParameters;
+use vitrion_core::builder;
+use vitrion_core::cpu::{self, BuiltBackend};
+use vitrion_core::force_field::ForceField;
+use vitrion_core::force_field::file::{ForceFieldError, check_neutral};
+use vitrion_core::state::State;
+use vitrion_core::topology::Topology;
+use vitrion_trajectory::lammps_data::{self, LammpsSystem};
+
+use crate::config::{Config, Start};
+use crate::run::RunError;
+
+/// Names that [`ForceField::load`] knows without a file.
+pub const BUILT_IN_FORCE_FIELDS: &[&str] = &["ckn-rigid", "ckn-flexible"];
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Force field.
+    pub force_field: Arc<ForceField>,
+    /// Text of its file.
+    pub force_field_text: String,
+    /// Composition.
+    pub topology: Arc<Topology>,
+    /// The first state comes with velocities.
+    pub has_velocities: bool,
+    file: Option<LammpsSystem>,
+}
+
+/// Reads the force field and, if there is one, the file of the first state, and checks that the system is neutral.
+pub fn prepare(config: &Config) -> Result<Prepared, RunError> {
+    let system = &config.system;
+    let force_field_text = ForceField::text(Path::new(&system.force_field))?;
+    let force_field = ForceField::parse(&force_field_text, &system.force_field)?;
+    let (topology, file) = match &system.start {
+        Start::Melt { molecules, .. } => {
+            let counts: Vec<(&str, usize)> = molecules.iter().map(|(k, n)| (k.as_str(), *n)).collect();
+            (force_field.topology(&counts).map_err(|e| of_composition(config, e))?, None)
+        }
+        Start::File(path) => {
+            let file = lammps_data::read(path, &force_field)?;
+            check_neutral(&file.topology, &path.display().to_string())?;
+            (file.topology.clone(), Some(file))
+        }
+    };
+    let has_velocities = file.as_ref().is_some_and(|f| f.velocities.is_some());
+    let first = config.stages.first().and_then(|s| s.motion());
+    if !has_velocities && first.is_some_and(|motion| motion.temperature.is_empty()) {
+        let finding = "the first stage has no temperature, and the file no velocities".to_owned();
+        return Err(config.system_error("initial", finding, "add `temperature` to the stage").into());
+    }
+    Ok(Prepared {
+        force_field: Arc::new(force_field),
+        force_field_text,
+        topology: Arc::new(topology),
+        has_velocities,
+        file,
+    })
+}
+
+/// The first state of a run, at step 0.
+pub fn first_state(config: &Config, prepared: &Prepared) -> Result<State, RunError> {
+    let system = &config.system;
+    match (&system.start, &prepared.file) {
+        (Start::Melt { density, .. }, _) => {
+            let cell = builder::cubic_cell_for_density(&prepared.topology, *density)?;
+            Ok(builder::build(&prepared.topology, cell, system.replicas, system.seed)?)
+        }
+        (Start::File(_), Some(file)) => Ok(file.to_state(system.replicas)?),
+        (Start::File(path), None) => {
+            Ok(lammps_data::read(path, &prepared.force_field)?.to_state(system.replicas)?)
+        }
+    }
+}
+
+/// Errors about the composition belong to a line of the configuration.
+fn of_composition(config: &Config, error: ForceFieldError) -> RunError {
+    match error {
+        ForceFieldError::Charged { .. } | ForceFieldError::UnknownMolecule { .. } => {
+            let remedy = "change the numbers or the names of the molecules";
+            config.system_error("molecules", error.to_string(), remedy).into()
+        }
+        other => other.into(),
+    }
+}
+
+/// A backend for the first state, or for a checkpoint's state with the parameters it was run with.
+pub fn build_backend(
+    config: &Config,
+    prepared: &Prepared,
+    state: State,
+    chosen: Option<ElectrostaticsParameters>,
+) -> Result<BuiltBackend, RunError> {
+    Ok(cpu::build_backend(
+        &prepared.force_field,
+        &prepared.topology,
+        state,
+        config.run.precision,
+        config.run.force_accuracy,
+        chosen,
+    )?)
+}
+
+/// Draws velocities for a stage that begins with none, one temperature a replica (K).
+pub(crate) fn draw_velocities(state: &mut State, topology: &Topology, temperatures: &[f64], seed: u64) {
+    builder::assign_velocities(state, topology, temperatures, seed);
+}
