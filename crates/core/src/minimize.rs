@@ -46,7 +46,14 @@ pub fn minimize(
 ) -> Result<Minimized, ForceError> {
     replica.velocity.fill(DVec3::ZERO);
     replica.quaternion_momentum.fill(DVec4::ZERO);
-    let mut descent = Descent { forces: BodyForces::new(topology), topology, kernel, steps: 0, max_steps };
+    let mut descent = Descent {
+        forces: BodyForces::new(topology),
+        topology,
+        kernel,
+        steps: 0,
+        max_steps,
+        largest_force: f64::INFINITY,
+    };
     let result = descent.run(replica, force_tolerance);
     descent.kernel.set_soft_core(false);
     result
@@ -58,6 +65,8 @@ struct Descent<'a> {
     kernel: &'a mut dyn ForceKernel,
     steps: u64,
     max_steps: u64,
+    /// Forces above this are clipped (u A/ps^2).
+    largest_force: f64,
 }
 
 impl Descent<'_> {
@@ -78,27 +87,32 @@ impl Descent<'_> {
         self.forces.invalidate();
         self.forces.ensure(self.topology, replica, self.kernel, true)?;
         let energy = self.forces.configuration().map_or(f64::NAN, |c| c.energies.total());
-        let largest = self.directions().map(|(f, t)| f.length().max(t.length())).fold(0.0, f64::max);
+        let pairs = self.forces.forces().iter().zip(self.forces.torques());
+        let largest = pairs.map(|(f, t)| f.length().max(t.length() / ARM)).fold(0.0, f64::max);
         Ok((energy, largest))
     }
 
-    /// Forces and torques over the arm, one pair a body.
+    /// Forces and torques over the arm, one pair a body, clipped while overlaps are removed: one bad contact must neither
+    /// hold up the rest nor tear a flexible molecule apart.
     fn directions(&self) -> impl Iterator<Item = (DVec3, DVec3)> + '_ {
-        self.forces.forces().iter().zip(self.forces.torques()).map(|(f, t)| (*f, *t / ARM))
+        let clip = |f: DVec3| f.clamp_length_max(self.largest_force);
+        self.forces.forces().iter().zip(self.forces.torques()).map(move |(f, t)| (clip(*f), clip(*t / ARM)))
     }
 
     /// FIRE on the continued potential until the true one accepts the positions and no force is large.
     fn remove_overlaps(&mut self, replica: &mut ReplicaMut) -> Result<(), ForceError> {
         self.kernel.set_soft_core(true);
+        self.largest_force = MODERATE_FORCE;
         loop {
             let reached = self.fire(replica, MODERATE_FORCE)?;
             if self.steps >= self.max_steps || self.is_free_of_overlaps(replica)? {
                 break;
             }
-            // Two atoms attract each other inside their wall: let them slide on, a few steps at a time.
+            // Two atoms sit inside their wall: go on until they have slid past each other.
             self.fire(replica, 0.5 * reached.largest_force)?;
         }
         self.kernel.set_soft_core(false);
+        self.largest_force = f64::INFINITY;
         Ok(())
     }
 

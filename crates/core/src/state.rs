@@ -153,6 +153,9 @@ pub fn rotate(q: DVec4, v: DVec3) -> DVec3 {
 }
 
 /// Writes the Cartesian position of every atom: r_a = h s + R(q) d_a.
+///
+/// The atoms of a flexible molecule wrap one by one, so each is written as the image nearest to the molecule's first atom.
+/// That makes molecules whole that reach less than half the smallest perpendicular height of the cell from that atom.
 pub fn place_atoms(
     topology: &Topology,
     cell: &Cell,
@@ -168,7 +171,14 @@ pub fn place_atoms(
                     *position = r + rotate(q, d);
                 }
             }
-            None => positions[body.first_atom] = r,
+            None => {
+                let anchor = topology.molecules[topology.atom_molecule[body.first_atom]].first_atom;
+                positions[body.first_atom] = if anchor == body.first_atom {
+                    r
+                } else {
+                    positions[anchor] + cell.wrapped_difference(r - positions[anchor])
+                };
+            }
         }
     }
 }
