@@ -6,10 +6,14 @@ use vitrion_core::backend::{Backend, BackendError, Discard, Dynamics, Ensemble, 
 use vitrion_core::topology::Topology;
 
 use crate::config::{Config, Motion, Stage};
+use crate::run::{self, RunError};
 use crate::schedule::Schedule;
+use crate::system::{self, Prepared};
 
 /// Columns of thermo, with step and time, in bytes a row.
 const THERMO_ROW: u64 = 8 * (vitrion_trajectory::h5md::QUANTITIES.len() as u64 + 2);
+/// Iterations before the speed is measured.
+const RELAXATION: u64 = 60;
 
 /// The plan of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +121,25 @@ impl StagePlan {
             bytes,
         }
     }
+}
+
+/// Steps a second that this machine makes of a configuration: its first state, roughly relaxed, is advanced for a moment
+/// with the time step of its longest stage. `None` where nothing moves.
+pub fn estimate_speed(config: &Config, prepared: &Prepared) -> Result<Option<f64>, RunError> {
+    let Some(motion) = config.stages.iter().filter_map(Stage::motion).max_by_key(|m| m.steps) else {
+        return Ok(None);
+    };
+    let state = system::first_state(config, prepared)?;
+    let mut built = run::build(config, prepared, state, None)?;
+    let failed = |source| RunError::Speed { source: Box::new(source) };
+    let backend = built.backend.as_mut();
+    // Enough for overlaps to disappear; the speed does not depend on the rest.
+    backend.minimize(RELAXATION, 0.0).map_err(failed)?;
+    let mut state = backend.state().clone();
+    let temperatures = vec![motion.temperature.first().copied().unwrap_or(300.0); config.system.replicas];
+    system::draw_velocities(&mut state, &prepared.topology, &temperatures, config.system.seed);
+    backend.set_state(state).map_err(failed)?;
+    measure_steps_per_second(backend, motion, Duration::from_millis(500)).map(Some).map_err(failed)
 }
 
 /// Steps a second of all replicas together, timed on a few dozen steps of `motion` from the backend's present state, which

@@ -51,6 +51,12 @@ pub enum RunError {
         /// What failed.
         source: Box<BackendError>,
     },
+    /// The steps that measure the speed failed.
+    #[error("the speed cannot be measured: {source}")]
+    Speed {
+        /// What failed.
+        source: Box<BackendError>,
+    },
     /// A trajectory cannot be written or read.
     #[error(transparent)]
     Trajectory(#[from] H5mdError),

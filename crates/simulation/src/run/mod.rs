@@ -226,7 +226,7 @@ fn read_checkpoint(directory: &Directory, observer: &mut dyn Observer) -> Result
 }
 
 /// The backend, on threads of its own if their number was asked for.
-fn build(
+pub(crate) fn build(
     config: &Config,
     prepared: &Prepared,
     state: State,

@@ -220,6 +220,47 @@ fn killed_and_stopped_runs_go_on_with_the_same_bits() {
     same(&again.unwrap(), &whole, "a finished run is left as it is");
 }
 
+/// A random melt, in the arithmetic that users take: its neighbour lists, mesh and minimisation resume too.
+#[test]
+fn a_melt_in_mixed_precision_resumes_with_the_same_bits_on_any_number_of_threads() {
+    let case = Case::new();
+    let write = |threads: usize| {
+        // The smallest round system whose cell, 26 angstrom, holds twice the cutoff of 10 angstrom and a skin.
+        let text = format!(
+            "title = \"melt\"\n[system]\nforce_field = \"ckn-rigid\"\nseed = 3\ndensity = \"1.9 g/cm^3\"\n\
+             molecules = {{ nitrate = 280, K = 120, Ca = 80 }}\n[run]\nthreads = {threads}\ncheckpoint_every = \"1 us\"\n\
+             velocities = true\n[[stage]]\nname = \"relax\"\nkind = \"minimize\"\nmax_steps = 250\n\
+             force_tolerance = \"20 kcal/mol/angstrom\"\n[[stage]]\nname = \"hot\"\nkind = \"nvt\"\nduration = \"120 fs\"\n\
+             timestep = \"4 fs\"\ntemperature = \"1000 K\"\nthermo = {{ every = \"4 fs\" }}\nframes = {{ every = \"40 fs\" }}\n"
+        );
+        std::fs::write(&case.config, text).unwrap();
+    };
+    write(2);
+    let (two, recorder) = case.run("two");
+    let two = two.unwrap();
+    let (error, asked) = recorder.starts[0].measured_force_error.expect("it is measured");
+    assert!(error < asked, "{error} {asked}");
+    let bits = |outcome: &Outcome| {
+        let reader = TrajectoryReader::open(&outcome.trajectories[0]).unwrap();
+        let frames: Vec<String> = reader.iter().map(|f| format!("{:?}", f.unwrap())).collect();
+        (frames, reader.thermo("conserved").unwrap(), reader.thermo("temperature").unwrap())
+    };
+    let expected = bits(&two);
+    // The velocities are drawn at 1000 K: 1,917 degrees of freedom make 3 % of it one standard deviation.
+    assert!((expected.2[0] - 1000.0).abs() < 150.0, "{}", expected.2[0]);
+    assert_eq!((expected.0.len(), expected.1.len()), (4, 31));
+    let stop = AtomicBool::new(false);
+    let wrap =
+        |inner: Box<dyn Backend>| -> Box<dyn Backend> { Box::new(Mortal { inner, last: 17, stop: None }) };
+    let killed = catch_unwind(AssertUnwindSafe(|| {
+        run_with(&case.config, &case.options("killed"), &mut Recorder::default(), &stop, &wrap)
+    }));
+    assert!(killed.is_err());
+    assert!(bits(&case.run("killed").0.unwrap()) == expected, "after a kill");
+    write(1);
+    assert!(bits(&case.run("one").0.unwrap()) == expected, "on one thread");
+}
+
 #[test]
 fn a_run_crosses_two_to_the_32_steps() {
     let case = Case::new();
