@@ -4,7 +4,9 @@ mod commands;
 mod console;
 mod figures;
 mod kernels;
+mod progress;
 mod reference_outputs;
+mod signals;
 mod trajectories;
 
 use std::num::NonZeroUsize;
@@ -49,6 +51,7 @@ enum Command {
     Convert(commands::convert::Convert),
     Forces(commands::forces::Forces),
     Verify(commands::verify::Verify),
+    Bench(commands::bench::Bench),
     Completions(commands::completions::Completions),
 }
 
@@ -91,6 +94,7 @@ fn execute(cli: Cli) -> Result<Outcome> {
         Command::Convert(command) => command.execute(),
         Command::Forces(command) => command.execute(),
         Command::Verify(command) => command.execute(),
+        Command::Bench(command) => command.execute(),
         Command::Completions(command) => command.execute(),
     }
 }
