@@ -174,7 +174,7 @@ fn every_subcommand_has_help_and_the_exit_codes_are_documented() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for expected in ["forces", "verify", "info", "convert", "plot", "completions"] {
+    for expected in ["new", "run", "bench", "forces", "verify", "info", "convert", "plot", "completions"] {
         assert!(commands.contains(&expected), "{expected} in {commands:?}");
     }
     for command in commands {
@@ -257,6 +257,171 @@ fn lammps_data_becomes_extended_xyz_and_lammps_data_again() {
     assert_eq!(xyz.lines().next(), Some("66"));
     assert_eq!(xyz.lines().count(), 68);
     assert_eq!(std::fs::read(inside("b.data")).unwrap(), std::fs::read(inside("c.data")).unwrap());
+}
+
+/// A small system in reference precision, which needs no large cell. `duration` of the only stage that moves.
+fn small_configuration(directory: &Path, duration: &str) -> String {
+    let path = directory.join("small.toml");
+    let text = format!(
+        r#"title = "small"
+[system]
+force_field = "ckn-rigid"
+molecules = {{ nitrate = 14, K = 6, Ca = 4 }}
+density = "1.9 g/cm^3"
+seed = 3
+[run]
+precision = "reference"
+force_accuracy = 1e-4
+[[stage]]
+name = "relax"
+kind = "minimize"
+max_steps = 200
+force_tolerance = "100 kcal/mol/angstrom"
+[[stage]]
+name = "produce"
+kind = "nvt"
+duration = "{duration}"
+timestep = "2 fs"
+temperature = "700 K"
+thermostat_period = "400 fs"
+frames = {{ every = "10 fs" }}
+thermo = {{ every = "10 fs" }}
+"#
+    );
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_string()
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = small_configuration(directory.path(), "0.2 ps");
+    let run = directory.path().join("run");
+    let output = vitrion(&["run", &config, "--dir", run.to_str().unwrap(), "--dry-run"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", stderr(&output));
+    for expected in ["produce", "100", "ns/day", "66 atoms"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_run_ends_with_figures_and_is_not_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = small_configuration(directory.path(), "0.2 ps");
+    let run = directory.path().join("run");
+    let run = run.to_str().unwrap();
+    let output = vitrion(&["run", &config, "--dir", run]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("produce") && text.contains("replica-000.h5"), "{text}");
+    assert!(!stderr(&output).contains('\u{1b}'), "no terminal codes in a log");
+
+    let plot = vitrion(&["plot", run]);
+    assert!(plot.status.success(), "{}", stderr(&plot));
+    for figure in ["rdf.svg", "msd.svg"] {
+        let svg = std::fs::read_to_string(Path::new(run).join("figures").join(figure)).unwrap();
+        assert!(
+            svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>") && svg.len() > 2000,
+            "{figure}"
+        );
+    }
+    let msd = std::fs::read_to_string(Path::new(run).join("figures/msd.csv")).unwrap();
+    assert!(msd.lines().filter(|line| line.starts_with("Ca,")).count() > 5, "{msd}");
+
+    let info = vitrion(&["info", run]);
+    let text = String::from_utf8_lossy(&info.stdout).into_owned();
+    assert!(info.status.success() && text.contains("intact") && text.contains("complete"), "{text}");
+
+    let trajectory = format!("{run}/replica-000.h5");
+    let before = std::fs::read(&trajectory).unwrap();
+    for (name, arguments) in [("all.xyz", &[][..]), ("last.data", &["--frame", "last"])] {
+        let out = directory.path().join(name);
+        let output = vitrion(&[&["convert", &trajectory, out.to_str().unwrap()], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let again = vitrion(&["run", &config, "--dir", run]);
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert_eq!(std::fs::read(&trajectory).unwrap(), before, "a finished run is left as it is");
+    let fresh = vitrion(&["run", &config, "--dir", run, "--fresh"]);
+    assert_eq!(fresh.status.code(), Some(1), "{}", stderr(&fresh));
+}
+
+#[test]
+fn last_frame_as_lammps_data_has_the_energy_that_the_run_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = small_configuration(directory.path(), "20 fs");
+    let run = directory.path().join("run");
+    assert!(vitrion(&["run", &config, "--dir", run.to_str().unwrap()]).status.success());
+    let data = directory.path().join("last.data");
+    let trajectory = run.join("replica-000.h5");
+    let output =
+        vitrion(&["convert", trajectory.to_str().unwrap(), data.to_str().unwrap(), "--frame", "last"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let reader = vitrion_trajectory::h5md::TrajectoryReader::open(&trajectory).unwrap();
+    let logged = *reader.thermo("potential_energy").unwrap().last().unwrap();
+    let output = vitrion(&[
+        "forces",
+        data.to_str().unwrap(),
+        "--force-field",
+        "ckn-rigid",
+        "--shift",
+        "potential",
+        "--units",
+        "internal",
+    ]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let found = &json(&output.stdout)["energy"];
+    // Positions in the file are f32: 1e-6 angstrom times forces of 7,000 over 66 atoms with random signs, against 1e6. The real-space
+    // Coulomb shift depends on the Ewald splitting, which `forces` chooses for a higher accuracy.
+    let relative = number(&found["total"]) / logged - 1.0;
+    assert!(relative.abs() < 1e-4, "{relative:e}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_with_3_and_the_same_command_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = small_configuration(directory.path(), "100 ps");
+    let run = directory.path().join("run");
+    let child = Command::new(env!("CARGO_BIN_EXE_vitrion"))
+        .args(["run", &config, "--dir", run.to_str().unwrap()])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until it moves: a first frame beyond the header.
+    let checkpoint = run.join("checkpoint");
+    for _ in 0..600 {
+        if checkpoint.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(checkpoint.exists(), "the run has begun within a minute");
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("go on with: vitrion run"), "{text}");
+    let info = vitrion(&["info", checkpoint.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&info.stdout).contains("intact"), "{}", stderr(&info));
+}
+
+#[test]
+fn new_writes_a_configuration_that_plans() {
+    let directory = tempfile::tempdir().unwrap();
+    let inside = directory.path().join("melt");
+    let output = vitrion(&["new", "ckn", inside.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let info = vitrion(&["info", inside.join("ckn.toml").to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&info.stdout).into_owned();
+    assert!(info.status.success() && text.contains("700 to 500 K"), "{text}");
+    let again = vitrion(&["new", "ckn", inside.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("exists already"));
 }
 
 #[test]

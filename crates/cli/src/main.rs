@@ -33,8 +33,8 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   vitrion new ckn melt          a commented configuration and its force field, in melt/
-  vitrion run melt/ckn.toml     run it, or go on with it
-  vitrion plot melt/run         draw g(r) and the mean squared displacement
+  vitrion run melt/ckn.toml     run it in ckn-run/, or go on with it
+  vitrion plot ckn-run          draw g(r) and the mean squared displacement
   vitrion forces x.data --force-field ckn-rigid --out forces.csv
 
 Exit codes:
@@ -46,6 +46,8 @@ Exit codes:
 
 #[derive(Subcommand)]
 enum Command {
+    New(commands::new::New),
+    Run(commands::run::Run),
     Plot(commands::plot::Plot),
     Info(commands::info::Info),
     Convert(commands::convert::Convert),
@@ -89,6 +91,8 @@ fn execute(cli: Cli) -> Result<Outcome> {
             .context("cannot start the threads; ask for fewer with --threads")?;
     }
     match cli.command {
+        Command::New(command) => command.execute(),
+        Command::Run(command) => command.execute(),
         Command::Plot(command) => command.execute(),
         Command::Info(command) => command.execute(),
         Command::Convert(command) => command.execute(),

@@ -91,12 +91,15 @@ impl Reporter {
 
 fn summary_row(summary: &StageSummary) -> Vec<String> {
     let number = |x: f64, digits: usize| if x.is_finite() { format!("{x:.digits$}") } else { String::new() };
+    // A minimisation has no temperature, and a pressure that means nothing.
+    let moved = summary.drift.is_some() || summary.mean_temperature > 0.0;
+    let of_motion = |x: f64, digits| if moved { number(x, digits) } else { String::new() };
     vec![
         summary.name.clone(),
         grouped(summary.steps),
         duration(summary.wall_seconds),
-        number(summary.mean_temperature, 1),
-        number(summary.mean_pressure, 0),
+        of_motion(summary.mean_temperature, 1),
+        of_motion(summary.mean_pressure, 0),
         number(summary.mean_density, 4),
         summary.drift.map_or(String::new(), |drift| format!("{drift:+.1e}")),
     ]
@@ -196,14 +199,16 @@ fn pace(progress: &Progress) -> String {
 /// State of one replica.
 fn replica_line(progress: &Progress, replica: usize) -> String {
     let mut words = Vec::new();
-    if let Some(thermo) = progress.thermo.get(replica) {
+    if let Some(thermo) = progress.thermo.get(replica).filter(|t| t.temperature > 0.0) {
         words.push(format!("T {:6.1} K", thermo.temperature));
         words.push(format!("p {:7.0} atm", thermo.pressure / ATMOSPHERE));
     }
     if let Some(density) = progress.density.get(replica) {
         words.push(format!("density {density:.4} g/cm^3"));
     }
-    if let Some(drift) = progress.conserved_drift.get(replica).filter(|d| d.is_finite()) {
+    if let Some(drift) =
+        progress.conserved_drift.get(replica).filter(|d| d.is_finite() && progress.timestep > 0.0)
+    {
         words.push(format!("drift {drift:+.1e} kT/ns"));
     }
     words.join("  ")
@@ -376,7 +381,7 @@ mod tests {
             name: "relax".to_string(),
             steps: 120,
             wall_seconds: 1.0,
-            mean_temperature: f64::NAN,
+            mean_temperature: 0.0,
             mean_pressure: f64::NAN,
             mean_density: 1.9,
             drift: None,

@@ -20,8 +20,8 @@ use crate::{Outcome, console, trajectories};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  vitrion convert run/replica-000.h5 melt.xyz                 all frames, for OVITO or ASE
-  vitrion convert run/replica-000.h5 melt.data --frame last   the last frame, for LAMMPS
+  vitrion convert ckn-run/replica-000.h5 melt.xyz                 all frames, for OVITO or ASE
+  vitrion convert ckn-run/replica-000.h5 melt.data --frame last   the last frame, for LAMMPS
   vitrion convert melt.data melt.xyz --force-field ckn-rigid")]
 pub struct Convert {
     /// What to read

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
+use vitrion_simulation::config::{Config, Motion};
 use vitrion_trajectory::checkpoint;
 use vitrion_trajectory::h5md::{Summary, TrajectoryReader};
 
@@ -66,7 +67,7 @@ fn directory(path: &Path) -> Result<String> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(path)
         .with_context(|| format!("{}: cannot be read", path.display()))?
         .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|p| p.is_file())
+        .filter(|p| p.is_file() && p.extension().is_none_or(|e| e != "previous" && e != "new"))
         .collect();
     files.sort();
     let mut parts = Vec::new();
@@ -75,8 +76,14 @@ fn directory(path: &Path) -> Result<String> {
             || file.extension().is_some_and(|e| e == "toml")
             || starts_with(&file, b"vitrion-checkpoint ").unwrap_or(false);
         if known {
-            // One damaged file must not hide the others.
-            parts.push(describe(&file).unwrap_or_else(|error| console::chain(&error)));
+            // One damaged file must not hide the others. A configuration that names its force field by a relative path
+            // cannot be read from here; the trajectories say what its stages are.
+            let of_run = file.file_name().is_some_and(|name| name == "config.toml");
+            match describe(&file) {
+                Ok(text) => parts.push(text),
+                Err(_) if of_run => parts.push(format!("{}: configuration of this run", file.display())),
+                Err(error) => parts.push(console::chain(&error)),
+            }
         }
     }
     if parts.is_empty() {
@@ -99,6 +106,10 @@ fn trajectory(path: &Path) -> Result<String> {
         add("cell", format!("{} (last frame)", cell_in_words(cell)));
     }
     for stage in &summary.stages {
+        if stage.timestep == 0.0 {
+            add("stage", format!("{}: minimisation", stage.name));
+            continue;
+        }
         let duration = console::simulated(stage.steps as f64 * stage.timestep);
         add(
             "stage",
@@ -148,7 +159,8 @@ fn frames(summary: &Summary) -> String {
     let n = console::grouped(summary.frames as u64);
     match (summary.steps, summary.times) {
         (Some((first, last)), Some((start, end))) => {
-            format!("{n}, steps {first} to {last}, {start} to {end} ps")
+            let [first, last] = [first, last].map(|step| console::grouped(step.unsigned_abs()));
+            format!("{n}, steps {first} to {last}, {start:.3} to {end:.3} ps")
         }
         _ => n,
     }
@@ -182,11 +194,46 @@ fn checkpoint_header(path: &Path) -> Result<String> {
     .join("\n"))
 }
 
-/// A force field; anything else is taken for a configuration.
+/// A configuration has stages; anything else is taken for a force field.
 fn toml(path: &Path) -> Result<String> {
-    match ForceField::load(path) {
-        Ok(force_field) => Ok(force_field_in_words(path, &force_field)),
-        Err(error) => Err(error.into()),
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{}: cannot be read; check its permissions", path.display()))?;
+    if text.lines().any(|line| line.trim_start().starts_with("[[stage]]")) {
+        return Ok(configuration_in_words(&Config::parse(path, text)?));
+    }
+    Ok(force_field_in_words(path, &ForceField::load(path)?))
+}
+
+fn configuration_in_words(config: &Config) -> String {
+    let run = &config.run;
+    let mut lines = vec![
+        format!("{}: configuration, {}", config.path.display(), config.title),
+        format!("  force field   {}", config.system.force_field),
+        format!("  replicas      {}", config.system.replicas),
+        format!("  backend       {}, relative force accuracy {:.0e}", run.precision, run.force_accuracy),
+        format!("  steps         {}", console::grouped(config.total_steps())),
+    ];
+    for stage in &config.stages {
+        let time = stage.steps() as f64 * stage.timestep();
+        let what = match stage.motion() {
+            None => "minimisation".to_string(),
+            Some(motion) => {
+                let ensemble = format!("{:?}", motion.ensemble).to_uppercase();
+                format!("{ensemble}, {}{}", console::simulated(time), temperatures(motion, time))
+            }
+        };
+        lines.push(format!("  stage         {}: {what}", stage.name));
+    }
+    lines.join("\n")
+}
+
+/// From where to where the set point moves.
+fn temperatures(motion: &Motion, time: f64) -> String {
+    let Some(&start) = motion.temperature.first() else { return String::new() };
+    if motion.temperature_rate == 0.0 {
+        format!(", {start} K")
+    } else {
+        format!(", {start} to {} K", start + motion.temperature_rate * time)
     }
 }
 

@@ -5,5 +5,7 @@ pub mod completions;
 pub mod convert;
 pub mod forces;
 pub mod info;
+pub mod new;
 pub mod plot;
+pub mod run;
 pub mod verify;
