@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vitrion_core::backend::ElectrostaticsParameters;
 use vitrion_core::builder;
-use vitrion_core::cpu::{self, BuiltBackend};
+use vitrion_core::cpu::{self, BuiltBackend, Precision};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::force_field::file::{ForceFieldError, check_neutral};
 use vitrion_core::state::State;
@@ -104,6 +104,21 @@ pub fn build_backend(
         config.run.force_accuracy,
         chosen,
     )?)
+}
+
+/// The force error of a configuration, where it is worth knowing: in mixed precision, and not of so many atoms that the exact
+/// sum takes minutes.
+pub(crate) fn force_error(
+    config: &Config,
+    prepared: &Prepared,
+    state: &State,
+    parameters: ElectrostaticsParameters,
+) -> Result<Option<f64>, RunError> {
+    let atoms = prepared.topology.n_atoms();
+    if config.run.precision == Precision::Reference || atoms > cpu::MEASURED_ATOMS {
+        return Ok(None);
+    }
+    Ok(Some(cpu::measure_force_error(&prepared.force_field, &prepared.topology, state, parameters)?))
 }
 
 /// Draws velocities for a stage that begins with none, one temperature a replica (K).

@@ -87,7 +87,7 @@ pub fn build_backend(
     };
     let measured_force_error =
         if chosen.is_none() && precision == Precision::Mixed && topology.n_atoms() <= MEASURED_ATOMS {
-            Some(measure(force_field, topology, &state, parameters)?)
+            Some(measure_force_error(force_field, topology, &state, parameters)?)
         } else {
             None
         };
@@ -156,8 +156,8 @@ fn largest(cells: &[Cell]) -> &Cell {
 
 /// RMS difference between the mixed and the reference forces of replica 0, over the RMS force, or over the thermal
 /// force scale where the configuration is not a thermal one. Overlapping starts are compared with the continued potential,
-/// whose huge forces count as scale there.
-fn measure(
+/// whose huge forces count as scale there: measure again when the configuration is relaxed.
+pub fn measure_force_error(
     force_field: &Arc<ForceField>,
     topology: &Arc<Topology>,
     state: &State,

@@ -12,5 +12,5 @@ mod streams;
 
 pub use build::{
     BuildError, BuiltBackend, MEASURED_ATOMS, Precision, build_backend, choose_mesh, describe, force_scale,
-    kernel,
+    kernel, measure_force_error,
 };

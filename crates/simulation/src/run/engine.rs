@@ -17,7 +17,7 @@ use super::outputs::{Outputs, Streams};
 use crate::config::{Config, Motion, Stage, StageKind};
 use crate::observer::{Observer, Progress, StageSummary};
 use crate::schedule::Schedule;
-use crate::system::draw_velocities;
+use crate::system::{Prepared, draw_velocities, force_error};
 
 /// Iterations of a minimisation between two looks at the stop flag. Fixed, since it is part of the result: a minimisation
 /// goes on afresh from where the one before ended.
@@ -37,8 +37,8 @@ pub enum Ending {
 /// A run in progress.
 pub(super) struct Engine<'a> {
     pub config: &'a Config,
+    pub prepared: &'a Prepared,
     pub topology: Arc<Topology>,
-    pub has_velocities: bool,
     pub directory: PathBuf,
     pub checkpoint_path: PathBuf,
     pub config_sha256: String,
@@ -68,6 +68,9 @@ impl Engine<'_> {
             };
             if ending == Ending::Stopped {
                 return Ok(ending);
+            }
+            if stage.motion().is_none() && self.measured_force_error.is_none() {
+                self.measure_force_error()?;
             }
             self.checkpoint(index + 1, false)?;
             self.summarize(index, begin)?;
@@ -106,6 +109,22 @@ impl Engine<'_> {
                 self.report(index, &thermo);
             }
         }
+    }
+
+    /// Measures the force error of a relaxed configuration.
+    fn measure_force_error(&mut self) -> Result<(), RunError> {
+        let parameters = self.backend.electrostatics();
+        self.measured_force_error =
+            force_error(self.config, self.prepared, self.backend.state(), parameters)?;
+        if let Some(error) = self.measured_force_error {
+            let asked = self.config.run.force_accuracy;
+            let verdict =
+                if error <= asked { "" } else { ": ask for a smaller `run.force_accuracy` in a new run" };
+            self.observer.message(&format!(
+                "force error in the relaxed configuration: {error:.1e} of the RMS force ({asked:.1e} was asked for){verdict}"
+            ));
+        }
+        Ok(())
     }
 
     fn dynamics(&mut self, index: usize, motion: &Motion, begun: bool) -> Result<Ending, RunError> {
@@ -167,7 +186,7 @@ impl Engine<'_> {
 
     fn needs_velocities(&self, index: usize) -> bool {
         match index.checked_sub(1) {
-            None => !self.has_velocities,
+            None => !self.prepared.has_velocities,
             Some(previous) => self.config.stages[previous].motion().is_none(),
         }
     }

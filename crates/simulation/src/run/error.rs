@@ -51,6 +51,12 @@ pub enum RunError {
         /// What failed.
         source: Box<BackendError>,
     },
+    /// Dynamics cannot begin from the first state.
+    #[error("dynamics cannot begin from the first state: {source}")]
+    Start {
+        /// What failed.
+        source: Box<BackendError>,
+    },
     /// The steps that measure the speed failed.
     #[error("the speed cannot be measured: {source}")]
     Speed {

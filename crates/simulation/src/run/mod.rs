@@ -19,7 +19,7 @@ use vitrion_core::topology::Topology;
 use vitrion_trajectory::checkpoint::{read_or_previous, sha256};
 use vitrion_trajectory::h5md::Provenance;
 
-use crate::config::Config;
+use crate::config::{Config, Start};
 use crate::observer::{Observer, RunStart};
 use crate::pooled::Pooled;
 use crate::system::{self, Prepared};
@@ -104,7 +104,11 @@ fn run_with(
     } else {
         let mut state = system::first_state(&config, &prepared)?;
         state.step = options.first_step;
-        let built = build(&config, &prepared, state, None)?;
+        let mut built = build(&config, &prepared, state, None)?;
+        if config.stages.first().is_some_and(|stage| stage.motion().is_some()) {
+            // Atoms on top of each other are found here, before anything is written.
+            built.backend.thermo().map_err(|source| RunError::Start { source: Box::new(source) })?;
+        }
         let (directory, found) = Directory::take(&path, &config, &prepared.force_field_text, options.fresh)?;
         if matches!(found, Found::Run { .. }) {
             // Begun, and ended, by another process since we looked.
@@ -113,6 +117,10 @@ fn run_with(
         (built, directory, None)
     };
     let BuiltBackend { backend, measured_force_error, description } = built;
+    // In a random start the forces are huge, and so is the scale of their errors: measured again when it is relaxed.
+    let random = matches!(config.system.start, Start::Melt { .. });
+    let relaxes = random && config.stages.first().is_some_and(|stage| stage.motion().is_none());
+    let measured_force_error = measured_force_error.filter(|_| !relaxes);
     let description = Description {
         measured_force_error: resumed.as_ref().map_or(measured_force_error, |c| c.measured_force_error),
         electrostatics: resumed.as_ref().map_or(description, |c| c.electrostatics.clone()),
@@ -159,8 +167,8 @@ impl Begun<'_> {
         let is_new = resumed.is_none();
         let mut engine = Engine {
             config,
+            prepared,
             topology: Arc::clone(topology),
-            has_velocities: prepared.has_velocities,
             directory: directory.path.clone(),
             checkpoint_path: directory.checkpoint(),
             config_sha256: sha256(&config.text),
