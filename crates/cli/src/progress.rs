@@ -84,7 +84,7 @@ impl Reporter {
     pub fn summary_table(&self) -> Option<String> {
         let rows: Vec<Vec<String>> = self.summaries.iter().map(summary_row).collect();
         let header =
-            ["stage", "steps", "wall time", "T (K)", "p (atm)", "density (g/cm^3)", "drift (kT/ns per dof)"];
+            ["stage", "steps", "wall time", "T (K)", "p (atm)", "density (g/cm^3)", "drift (kT/ns/dof)"];
         (!rows.is_empty()).then(|| console::table(&header, &rows))
     }
 }
@@ -174,12 +174,11 @@ fn closing(summary: &StageSummary) -> String {
     } else {
         String::new()
     };
-    format!(
-        "{}: {} steps in {}{means}{drift}",
-        summary.name,
-        grouped(summary.steps),
-        duration(summary.wall_seconds)
-    )
+    let steps = match summary.steps {
+        0 => "done".to_string(),
+        n => format!("{} steps", grouped(n)),
+    };
+    format!("{}: {steps} in {}{means}{drift}", summary.name, duration(summary.wall_seconds))
 }
 
 /// Speed and time to go. Minimisations have neither.
@@ -209,7 +208,7 @@ fn replica_line(progress: &Progress, replica: usize) -> String {
     if let Some(drift) =
         progress.conserved_drift.get(replica).filter(|d| d.is_finite() && progress.timestep > 0.0)
     {
-        words.push(format!("drift {drift:+.1e} kT/ns"));
+        words.push(format!("drift {drift:+.1e} kT/ns/dof"));
     }
     words.join("  ")
 }
@@ -344,7 +343,7 @@ mod tests {
         let line = plain_line(&progress());
         assert_eq!(
             line,
-            "[ 25.0 %] melt (2/4) 100.00 ps; T 701.2 K p 12 atm density 1.9453 g/cm^3 drift +1.5e-4 kT/ns; 86.400 ns/day, 5 min 00 s to go"
+            "[ 25.0 %] melt (2/4) 100.00 ps; T 701.2 K p 12 atm density 1.9453 g/cm^3 drift +1.5e-4 kT/ns/dof; 86.400 ns/day, 5 min 00 s to go"
         );
     }
 

@@ -230,7 +230,7 @@ impl Forces {
 
     /// Before the work, not after it.
     fn check_output(&self, path: &Path) -> Result<()> {
-        if !self.overwrite && path.exists() {
+        if !self.overwrite && path.exists() && !is_device(path) {
             bail!("{}: exists already; give another name or --overwrite", path.display());
         }
         let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -353,8 +353,16 @@ fn forces_csv(ids: &[u64], forces: &[DVec3], unit: f64) -> String {
     text
 }
 
+/// Something that is there and is neither file nor directory, such as /dev/null: written to, never replaced.
+fn is_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
 /// Writes the whole file or nothing: to a temporary name, then in place.
 pub fn write_file(path: &Path, text: &str, overwrite: bool) -> Result<()> {
+    if is_device(path) {
+        return std::fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()));
+    }
     let mut name = path.file_name().context("--out needs the name of a file")?.to_os_string();
     name.push(format!(".{}.partial", std::process::id()));
     let temporary = path.with_file_name(name);

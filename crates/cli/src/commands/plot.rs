@@ -56,23 +56,25 @@ impl Plot {
         let Some(first) = readers.first() else { bail!("{}: no trajectory", self.run.display()) };
         let stage = trajectories::stage(first, self.stage.as_deref())?;
         let title = title(first, stage.as_ref(), readers.len())?;
+        let directory = self.directory();
 
         let rdf = self.pair_distributions(&readers, stage.as_ref())?;
-        let msd = displacements(&readers, stage.as_ref())?;
-        let directory = self.directory();
-        std::fs::create_dir_all(&directory).with_context(|| {
-            format!("{}: cannot be created; choose another place with --out", directory.display())
-        })?;
-        let write = |name: &str, text: &str| write_file(&directory.join(name), text, true);
-        write("rdf.csv", &rdf_csv(&rdf))?;
-        write("msd.csv", &msd_csv(&msd))?;
-        write("rdf.svg", &pair_distributions::draw(&rdf, &format!("Pair distribution functions, {title}"))?)?;
-        write("msd.svg", &displacement::draw(&msd, &format!("Mean squared displacement, {title}"))?)?;
-        console::print(&peaks(&rdf))?;
-        console::print(&format!(
-            "\nfigures: {0}/rdf.svg and {0}/msd.svg, their numbers in rdf.csv and msd.csv beside them",
-            directory.display()
-        ))?;
+        let svg = pair_distributions::draw(&rdf, &format!("Pair distribution functions, {title}"))?;
+        write_pair(&directory, "rdf", &svg, &rdf_csv(&rdf))?;
+        console::print(&format!("{}\n\n{}", peaks(&rdf), whereabouts("g(r)", &directory, "rdf")))?;
+
+        // A trajectory too short for displacements still has a structure.
+        let drawn = displacements(&readers, stage.as_ref()).and_then(|msd| {
+            let svg = displacement::draw(&msd, &format!("Mean squared displacement, {title}"))?;
+            Ok((svg, msd_csv(&msd)))
+        });
+        match drawn {
+            Ok((svg, csv)) => {
+                write_pair(&directory, "msd", &svg, &csv)?;
+                console::print(&whereabouts("mean squared displacement", &directory, "msd"))?;
+            }
+            Err(error) => console::say(&format!("no mean squared displacement: {}", console::chain(&error))),
+        }
         console::print(&how_to_go_on(&self.run))?;
         Ok(Outcome::Done)
     }
@@ -112,6 +114,19 @@ impl Plot {
         }
         Ok(rdf.finish())
     }
+}
+
+/// A figure and its numbers.
+fn write_pair(directory: &Path, stem: &str, svg: &str, csv: &str) -> Result<()> {
+    std::fs::create_dir_all(directory).with_context(|| {
+        format!("{}: cannot be created; choose another place with --out", directory.display())
+    })?;
+    write_file(&directory.join(format!("{stem}.svg")), svg, true)?;
+    write_file(&directory.join(format!("{stem}.csv")), csv, true)
+}
+
+fn whereabouts(what: &str, directory: &Path, stem: &str) -> String {
+    format!("{what}: {0}/{stem}.svg, its numbers in {0}/{stem}.csv", directory.display())
 }
 
 /// The largest range that every frame allows.
