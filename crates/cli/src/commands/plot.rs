@@ -33,7 +33,7 @@ pub struct Plot {
     range: Option<f64>,
 
     /// Frames a replica that g(r) is averaged over, spread over the stage
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 100)]
     rdf_frames: usize,
 
     /// Where to write [default: RUN/figures, or beside the file]
