@@ -165,20 +165,17 @@ pub fn place_atoms(
 ) {
     for (body, (&s, &q)) in topology.bodies.iter().zip(centre.iter().zip(orientation)) {
         let r = cell.cartesian(s);
-        match topology.rigid_shape(body) {
-            Some((shape, _)) => {
-                for (position, &d) in positions[body.first_atom..][..body.n_atoms].iter_mut().zip(shape) {
-                    *position = r + rotate(q, d);
-                }
+        if let Some((shape, _)) = topology.rigid_shape(body) {
+            for (position, &d) in positions[body.first_atom..][..body.n_atoms].iter_mut().zip(shape) {
+                *position = r + rotate(q, d);
             }
-            None => {
-                let anchor = topology.molecules[topology.atom_molecule[body.first_atom]].first_atom;
-                positions[body.first_atom] = if anchor == body.first_atom {
-                    r
-                } else {
-                    positions[anchor] + cell.wrapped_difference(r - positions[anchor])
-                };
-            }
+            continue;
         }
+        let anchor = topology.molecules[topology.atom_molecule[body.first_atom]].first_atom;
+        positions[body.first_atom] = if anchor == body.first_atom {
+            r
+        } else {
+            positions[anchor] + cell.wrapped_difference(r - positions[anchor])
+        };
     }
 }
