@@ -5,7 +5,7 @@ set -euo pipefail
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 if ! command -v cargo >/dev/null; then
-    say "no Rust toolchain found. Install one from https://rustup.rs (version 1.87 or later), then run make again."
+    say "no Rust toolchain found. Install one from https://rustup.rs (version 1.89 or later), then run make again."
     exit 1
 fi
 
