@@ -13,6 +13,8 @@ use crate::system::BUILT_IN_FORCE_FIELDS;
 /// Replicas and molecules are bounded so that a slip of the finger does not exhaust the memory.
 const MOST_REPLICAS: u64 = 65_536;
 const MOST_MOLECULES: usize = 100_000_000;
+/// A year (s) between checkpoints is a slip too.
+const LONGEST_INTERVAL: f64 = 3.156e7;
 
 pub(super) fn system(path: &Path, table: &Spanned<file::System>) -> Result<System, Problem> {
     let system = table.get_ref();
@@ -158,11 +160,12 @@ pub(super) fn run(table: &file::Run) -> Result<Run, Problem> {
                 minutes(&value.get_ref().0).unwrap_or_else(|| (value.get_ref().0.clone(), 1.0));
             let span = value.span();
             let picoseconds = vitrion_core::units::parse_quantity(&text, Dimension::Time).ok();
-            picoseconds.map(|ps| ps * 1e-12 * factor).filter(|s| *s > 0.0).ok_or_else(|| {
+            let seconds = picoseconds.map(|ps| ps * 1e-12 * factor);
+            seconds.filter(|s| *s > 0.0 && *s < LONGEST_INTERVAL).ok_or_else(|| {
                 Problem::new(
                     &span,
                     "run.checkpoint_every",
-                    format!("\"{}\" is not a wall time above zero", value.get_ref().0),
+                    format!("\"{}\" is not a wall time above zero and below a year", value.get_ref().0),
                     "give for example \"10 min\" or \"30 s\"",
                 )
             })?
