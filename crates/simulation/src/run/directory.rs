@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use vitrion_trajectory::h5md::TrajectoryReader;
+
 use super::RunError;
 use crate::config::Config;
 
@@ -120,10 +122,13 @@ fn names(directory: &Path) -> Result<Vec<String>, RunError> {
 fn is_own(name: &str) -> bool {
     OWN.contains(&name)
         || name == "checkpoint.tmp"
-        || name.strip_prefix("replica-").is_some_and(|rest| {
-            let rest = rest.strip_suffix(".new").unwrap_or(rest);
-            rest.strip_suffix(".h5").is_some_and(|n| n.len() >= 3 && n.bytes().all(|b| b.is_ascii_digit()))
-        })
+        || is_trajectory(name.strip_suffix(".new").unwrap_or(name))
+}
+
+fn is_trajectory(name: &str) -> bool {
+    name.strip_prefix("replica-")
+        .and_then(|rest| rest.strip_suffix(".h5"))
+        .is_some_and(|n| n.len() >= 3 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What is in a directory; writes nothing.
@@ -166,10 +171,22 @@ pub(super) fn inspect(
     if has("checkpoint") || has("checkpoint.previous") {
         return Ok(Found::Run { config: text });
     }
-    match names.iter().find(|n| !is_own(n)) {
-        Some(name) => Err(RunError::Occupied { directory: directory(), found: name.clone() }),
+    if let Some(name) = names.iter().find(|n| !is_own(n)) {
+        return Err(RunError::Occupied { directory: directory(), found: name.clone() });
+    }
+    match names.iter().find(|name| is_trajectory(name) && may_hold_data(&path.join(name))) {
+        Some(name) => Err(RunError::NoCheckpoint { directory: directory(), trajectory: name.clone() }),
         None => Ok(Found::Beginning),
     }
+}
+
+/// Whether a trajectory has more than its header, or cannot be read. The first checkpoint comes before the first row, so a
+/// run that was killed before it leaves none; one whose checkpoint was lost later must not be taken for such a beginning.
+fn may_hold_data(trajectory: &Path) -> bool {
+    TrajectoryReader::open(trajectory).and_then(|reader| reader.summary()).map_or(true, |summary| {
+        summary.frames + summary.incomplete_frames + summary.thermo_rows > 0
+            || summary.window_means.iter().any(|(_, rows)| *rows > 0)
+    })
 }
 
 /// Keys whose values differ between two configurations; comments and layout do not count.

@@ -42,7 +42,11 @@ pub enum RunError {
         reason: String,
     },
     /// A step failed. What was written up to the last checkpoint is intact.
-    #[error("stage `{stage}`: {source}; the run can be resumed from its last checkpoint in {}", directory.display())]
+    #[error(
+        "stage `{stage}`: {source}; all up to the last checkpoint in {} is intact, but going on from there would lead to the same \
+         step with the same bits: change the configuration and begin a new run",
+        directory.display()
+    )]
     Step {
         /// Stage.
         stage: String,
@@ -97,6 +101,32 @@ pub enum RunError {
         directory: PathBuf,
         /// Something that is in it.
         found: String,
+    },
+    /// Data without the checkpoint that belongs to it.
+    #[error(
+        "{}: there is a trajectory with data ({trajectory}) but no checkpoint, so the run cannot go on, and nothing is overwritten; \
+         restore the checkpoint, or give a new directory",
+        directory.display()
+    )]
+    NoCheckpoint {
+        /// Directory.
+        directory: PathBuf,
+        /// The trajectory.
+        trajectory: String,
+    },
+    /// The checkpoint was put there from elsewhere.
+    #[error(
+        "{}: this checkpoint belongs to another configuration (SHA-256 {found}...) than this run (SHA-256 {expected}...); restore the \
+         one of this run, or give a new directory",
+        path.display()
+    )]
+    OtherCheckpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Beginning of the hash in it.
+        found: String,
+        /// Beginning of the hash of the run's configuration.
+        expected: String,
     },
     /// A fresh run was asked for where files are.
     #[error(

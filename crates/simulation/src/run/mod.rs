@@ -97,7 +97,7 @@ fn run_with(
         let (directory, _) = Directory::take(&path, &config, &prepared.force_field_text, options.fresh)?;
         // The same but for comments; its hash is that of the files.
         config.text = text;
-        let checkpoint = read_checkpoint(&directory, observer)?;
+        let checkpoint = read_checkpoint(&directory, &config, observer)?;
         let state = checkpoint.backend.state.clone();
         let chosen = Some(checkpoint.backend.electrostatics);
         (build(&config, &prepared, state, chosen)?, directory, Some(checkpoint))
@@ -225,8 +225,18 @@ fn restore(
     })
 }
 
-fn read_checkpoint(directory: &Directory, observer: &mut dyn Observer) -> Result<RunCheckpoint, RunError> {
-    let (_, checkpoint, damage) = read_or_previous::<RunCheckpoint>(&directory.checkpoint())?;
+fn read_checkpoint(
+    directory: &Directory,
+    config: &Config,
+    observer: &mut dyn Observer,
+) -> Result<RunCheckpoint, RunError> {
+    let path = directory.checkpoint();
+    let (header, checkpoint, damage) = read_or_previous::<RunCheckpoint>(&path)?;
+    let (found, expected) = (header.config_sha256, sha256(&config.text));
+    if found != expected {
+        let short = |hash: String| hash.chars().take(12).collect();
+        return Err(RunError::OtherCheckpoint { path, found: short(found), expected: short(expected) });
+    }
     if let Some(error) = damage {
         observer.message(&format!("{error}: going on from the one before"));
     }

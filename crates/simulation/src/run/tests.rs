@@ -33,11 +33,22 @@ impl Observer for Recorder {
     }
 }
 
-/// Dies before a step, or raises the stop flag at it.
+/// Meets its end before a step.
 struct Mortal<'a> {
     inner: Box<dyn Backend>,
     last: u64,
-    stop: Option<&'a AtomicBool>,
+    end: End<'a>,
+}
+
+/// How.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// Dies; before step 0, at the first checkpoint.
+    Killed,
+    /// Raises the stop flag.
+    Stopped(&'a AtomicBool),
+    /// Says that a number is not finite.
+    Fails,
 }
 
 impl Backend for Mortal<'_> {
@@ -52,9 +63,12 @@ impl Backend for Mortal<'_> {
     }
     fn advance(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<(), BackendError> {
         if self.state().step + steps >= self.last {
-            match self.stop {
-                Some(stop) => stop.store(true, Ordering::Relaxed),
-                None => panic!("killed"),
+            match self.end {
+                End::Killed => panic!("killed"),
+                End::Stopped(stop) => stop.store(true, Ordering::Relaxed),
+                End::Fails => {
+                    return Err(BackendError::NotFinite { replica: 1, step: self.last, body: 7 });
+                }
             }
         }
         self.inner.advance(steps, sink)
@@ -72,6 +86,7 @@ impl Backend for Mortal<'_> {
         self.inner.set_state(state)
     }
     fn checkpoint(&self) -> BackendCheckpoint {
+        assert!(self.last > 0, "killed");
         self.inner.checkpoint()
     }
     fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError> {
@@ -148,6 +163,21 @@ impl Case {
     }
 }
 
+impl Case {
+    /// A run that ends before step `last`.
+    fn end_before(&self, directory: &str, last: u64, end: End<'static>) -> Result<Outcome, RunError> {
+        let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> { Box::new(Mortal { inner, last, end }) };
+        let stop = AtomicBool::new(false);
+        run_with(&self.config, &self.options(directory), &mut Recorder::default(), &stop, &wrap)
+    }
+
+    fn kill_before(&self, directory: &str, last: u64) {
+        let killed =
+            catch_unwind(AssertUnwindSafe(|| self.end_before(directory, last, End::Killed).map(|_| ())));
+        assert!(killed.is_err(), "it is not killed");
+    }
+}
+
 /// Everything in a trajectory, as bits.
 fn contents(path: &Path) -> Vec<(String, Vec<u64>)> {
     let reader = TrajectoryReader::open(path).unwrap();
@@ -198,7 +228,8 @@ fn killed_and_stopped_runs_go_on_with_the_same_bits() {
             let stop = AtomicBool::new(false);
             let stop_at: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
             let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> {
-                Box::new(Mortal { inner, last, stop: stops.then_some(stop_at) })
+                let end = if stops { End::Stopped(stop_at) } else { End::Killed };
+                Box::new(Mortal { inner, last, end })
             };
             let options = case.options(&what);
             let result = catch_unwind(AssertUnwindSafe(|| {
@@ -253,13 +284,7 @@ fn a_melt_in_mixed_precision_resumes_with_the_same_bits_on_any_number_of_threads
     // The velocities are drawn at 1000 K: 1,917 degrees of freedom make 3 % of it one standard deviation.
     assert!((expected.2[0] - 1000.0).abs() < 150.0, "{}", expected.2[0]);
     assert_eq!((expected.0.len(), expected.1.len()), (4, 31));
-    let stop = AtomicBool::new(false);
-    let wrap =
-        |inner: Box<dyn Backend>| -> Box<dyn Backend> { Box::new(Mortal { inner, last: 17, stop: None }) };
-    let killed = catch_unwind(AssertUnwindSafe(|| {
-        run_with(&case.config, &case.options("killed"), &mut Recorder::default(), &stop, &wrap)
-    }));
-    assert!(killed.is_err());
+    case.kill_before("killed", 17);
     assert!(bits(&case.run("killed").0.unwrap()) == expected, "after a kill");
     write(1);
     assert!(bits(&case.run("one").0.unwrap()) == expected, "on one thread");
@@ -367,12 +392,71 @@ fn a_directory_that_cannot_be_made_is_an_error_with_its_path() {
 fn a_kill_before_the_first_checkpoint_starts_over() {
     let case = Case::new();
     let (whole, _) = case.run("whole");
-    let (first, _) = case.run("run");
-    for name in [first.unwrap().checkpoint, case.home.path().join("run/checkpoint.previous")] {
-        std::fs::remove_file(name).unwrap();
-    }
+    case.kill_before("run", 0);
+    let trajectory = case.home.path().join("run/replica-000.h5");
+    assert!(trajectory.exists() && !case.home.path().join("run/checkpoint").exists());
     let (again, _) = case.run("run");
     same(&again.unwrap(), &whole.unwrap(), "from the beginning");
+}
+
+#[test]
+fn data_whose_checkpoint_is_lost_are_not_overwritten() {
+    let case = Case::new();
+    let (first, _) = case.run("run");
+    let first = first.unwrap();
+    let before: Vec<_> = first.trajectories.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for name in ["checkpoint", "checkpoint.previous"] {
+        std::fs::remove_file(first.directory.join(name)).unwrap();
+    }
+    let message = case.run("run").0.unwrap_err().to_string();
+    assert!(message.contains("replica-000.h5") && message.contains("restore the checkpoint"), "{message}");
+    let after: Vec<_> = first.trajectories.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(before == after);
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let case = Case::new();
+    let (ours, _) = case.run("ours");
+    let ours = ours.unwrap();
+    case.write(STAGES, "[system]\nseed = 6\nreplicas = 2");
+    let (theirs, _) = case.run("theirs");
+    std::fs::copy(theirs.unwrap().checkpoint, &ours.checkpoint).unwrap();
+    case.write(STAGES, "[system]\nseed = 5\nreplicas = 2");
+    let before = std::fs::read(&ours.trajectories[0]).unwrap();
+    let message = case.run("ours").0.unwrap_err().to_string();
+    assert!(message.contains("belongs to another configuration"), "{message}");
+    assert!(before == std::fs::read(&ours.trajectories[0]).unwrap());
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_last_checkpoint_good() {
+    let case = Case::new();
+    let (whole, _) = case.run("whole");
+    let whole = whole.unwrap();
+    for last in [1, 7, 20] {
+        let directory = format!("failed at {last}");
+        let message = case.end_before(&directory, last, End::Fails).unwrap_err().to_string();
+        assert!(message.contains(&format!("replica 1, step {last}: body 7")), "{message}");
+        assert!(message.contains("change the configuration and begin a new run"), "{message}");
+        // What made it fail is gone.
+        same(&whole, &case.run(&directory).0.unwrap(), &directory);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_last_checkpoint_good() {
+    let case = Case::new();
+    let (whole, _) = case.run("whole");
+    case.kill_before("run", 7);
+    // Writing to this device fails as it does on a full disk.
+    let temporary = case.home.path().join("run/checkpoint.tmp");
+    std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
+    let message = case.run("run").0.unwrap_err().to_string();
+    assert!(message.contains("No space left") && message.contains("is intact"), "{message}");
+    let _ = std::fs::remove_file(&temporary);
+    same(&whole.unwrap(), &case.run("run").0.unwrap(), "when there is space again");
 }
 
 #[test]
