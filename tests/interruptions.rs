@@ -1,0 +1,247 @@
+//! Runs of the real program that are stopped by SIGTERM and denied space: every file stays readable, and the same command goes
+//! on to the run that was never disturbed, dataset for dataset, bit for bit. `kills.rs` does the same with SIGKILL.
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use vitrion_trajectory::checkpoint;
+use vitrion_trajectory::h5md::TrajectoryReader;
+
+const VITRION: &str = env!("CARGO_BIN_EXE_vitrion");
+
+/// A configuration with every kind of output and changes of ensemble, and the directories of its runs.
+struct Case {
+    home: tempfile::TempDir,
+    config: PathBuf,
+}
+
+impl Case {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let config = home.path().join("case.toml");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/ckn66.data");
+        let text = format!(
+            r#"
+title = "66 atoms"
+[system]
+force_field = "ckn-rigid"
+initial = "{}"
+replicas = 2
+[run]
+precision = "reference"
+force_accuracy = 1e-3
+checkpoint_every = "1 us"
+velocities = true
+[[stage]]
+name = "hot"
+kind = "nvt"
+duration = "200 fs"
+timestep = "2 fs"
+temperature = "700 K"
+thermo = {{ every = "4 fs" }}
+frames = {{ log_block = "50 fs" }}
+window_means = {{ window = "40 fs", sample_every = "4 fs" }}
+[[stage]]
+name = "cooling"
+kind = "npt"
+duration = "200 fs"
+timestep = "2 fs"
+temperature = "700 K"
+temperature_rate = "-1 K/fs"
+pressure = "1 atm"
+thermo = {{ every = "2 fs" }}
+frames = {{ every = "20 fs" }}
+stress_correlator = {{ sample_every = "4 fs" }}
+[[stage]]
+name = "free"
+kind = "nve"
+duration = "100 fs"
+timestep = "2 fs"
+frames = {{ every = "10 fs" }}
+"#,
+            data.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        Self { home, config }
+    }
+
+    fn directory(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn arguments(&self, name: &str) -> Vec<String> {
+        ["run", self.config.to_str().unwrap(), "--dir", self.directory(name).to_str().unwrap()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// To the end, in so many threads; returns the wall time.
+    fn finish(&self, name: &str, threads: usize) -> Duration {
+        let begin = Instant::now();
+        let threads = threads.to_string();
+        let output =
+            Command::new(VITRION).args(self.arguments(name)).args(["--threads", &threads]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        begin.elapsed()
+    }
+
+    /// Starts the run and sends it SIGTERM after `delay`. Whether the signal found it running.
+    fn interrupt(&self, name: &str, delay: Duration) -> bool {
+        let child = Command::new(VITRION)
+            .args(self.arguments(name))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(delay);
+        // A process that has ended keeps its number until it is waited for.
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        // Before its handler is in place, SIGTERM kills.
+        let interrupted = output.status.code() == Some(3) || output.status.signal().is_some();
+        assert!(interrupted || output.status.success(), "{}", stderr(&output));
+        interrupted
+    }
+
+    /// Every file that is there can be read.
+    fn check_files(&self, name: &str) {
+        let directory = self.directory(name);
+        for replica in ["replica-000.h5", "replica-001.h5"] {
+            let path = directory.join(replica);
+            if path.exists() {
+                let frames = TrajectoryReader::open(&path).unwrap();
+                for frame in frames.iter() {
+                    assert!(frame.unwrap().positions.iter().all(|r| r.is_finite()), "{}", path.display());
+                }
+            }
+        }
+        let path = directory.join("checkpoint");
+        if path.exists() {
+            checkpoint::read_header(&path).unwrap();
+        }
+    }
+
+    fn compare(&self, a: &str, b: &str) {
+        for replica in ["replica-000.h5", "replica-001.h5"] {
+            let a = datasets(&self.directory(a).join(replica));
+            let b = datasets(&self.directory(b).join(replica));
+            assert!(a.len() > 30, "{} datasets", a.len());
+            assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+            for (name, values) in &a {
+                assert!(*values == b[name], "{name} differs in {replica}");
+            }
+        }
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Shape and contents of every dataset, numbers as bits.
+fn datasets(path: &Path) -> BTreeMap<String, (Vec<usize>, Vec<String>)> {
+    let file = hdf5::File::with_options().with_fapl(|p| p.file_locking(false)).open(path).unwrap();
+    let mut found = BTreeMap::new();
+    let mut groups = vec![file.as_group().unwrap()];
+    while let Some(group) = groups.pop() {
+        groups.extend(group.groups().unwrap());
+        for dataset in group.datasets().unwrap() {
+            let values = match dataset.dtype().unwrap().to_descriptor().unwrap() {
+                // f32 widens exactly.
+                TypeDescriptor::Float(_) => {
+                    let values = dataset.read_raw::<f64>().unwrap();
+                    values.iter().map(|x| format!("{:016x}", x.to_bits())).collect()
+                }
+                TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) => {
+                    dataset.read_raw::<i64>().unwrap().iter().map(ToString::to_string).collect()
+                }
+                TypeDescriptor::Boolean => {
+                    dataset.read_raw::<bool>().unwrap().iter().map(ToString::to_string).collect()
+                }
+                _ => dataset.read_raw::<VarLenUnicode>().unwrap().iter().map(ToString::to_string).collect(),
+            };
+            found.insert(dataset.name(), (dataset.shape(), values));
+        }
+    }
+    found
+}
+
+/// Numbers in [0, 1) that are the same in every run of the test: xorshift64*, Vigna, doi:10.1145/2845077.
+struct Uniform(u64);
+
+impl Uniform {
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[test]
+fn neither_sigterm_nor_the_number_of_threads_changes_a_run() {
+    let case = Case::new();
+    let whole = case.finish("two threads", 2);
+    case.finish("one thread", 1);
+    case.compare("two threads", "one thread");
+    let mut random = Uniform(0xda94_2042_e4dd_58b5);
+    for _ in 0..5 {
+        if !case.interrupt("stopped", whole.mul_f64(0.2 * random.next())) {
+            break;
+        }
+        case.check_files("stopped");
+    }
+    case.finish("stopped", 1);
+    case.compare("two threads", "stopped");
+}
+
+/// In a file system of its own, which vanishes with the process.
+#[cfg(target_os = "linux")]
+const IN_A_SMALL_FILE_SYSTEM: &str = r#"
+mount -t tmpfs -o size="$1" tmpfs "$2" || exit
+out="$3"; small="$2"; shift 3
+"$@"
+code=$?
+cp -r "$small/run" "$out"
+exit $code
+"#;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_meets_a_full_disk_keeps_what_it_has_and_goes_on_when_there_is_space() {
+    let case = Case::new();
+    case.finish("whole", 2);
+    let length = |name: &str| std::fs::metadata(case.directory("whole").join(name)).unwrap().len();
+    let all = 2 * (length("replica-000.h5") + length("checkpoint"));
+    let small = case.directory("small");
+    std::fs::create_dir(&small).unwrap();
+    let in_a_file_system_of = |bytes: u64, out: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", IN_A_SMALL_FILE_SYSTEM, "sh"]);
+        command.args([&bytes.to_string(), small.to_str().unwrap(), case.directory(out).to_str().unwrap()]);
+        command
+    };
+    let probe = in_a_file_system_of(4096, "probe")
+        .args(["mkdir", "small/run"])
+        .current_dir(case.home.path())
+        .output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this machine lets no user mount a file system of a limited size");
+        return;
+    }
+    for (name, bytes) in [("never begun", 4096), ("beginning", all / 2), ("middle", all * 3 / 4)] {
+        let output =
+            in_a_file_system_of(bytes, name).arg(VITRION).args(case.arguments("small/run")).output().unwrap();
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{name}: {message}");
+        assert!(message.contains("No space left"), "{name}: {message}");
+        case.check_files(name);
+        case.finish(name, 2);
+        case.compare("whole", name);
+    }
+}
