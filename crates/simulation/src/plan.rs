@@ -137,7 +137,7 @@ pub fn estimate_speed(config: &Config, prepared: &Prepared) -> Result<Option<f64
     backend.minimize(RELAXATION, 0.0).map_err(failed)?;
     let mut state = backend.state().clone();
     let temperatures = vec![motion.temperature.first().copied().unwrap_or(300.0); config.system.replicas];
-    system::draw_velocities(&mut state, &prepared.topology, &temperatures, config.system.seed);
+    system::draw_velocities(&mut state, &prepared.topology, &temperatures, config.system.seed, 0);
     backend.set_state(state).map_err(failed)?;
     measure_steps_per_second(backend, motion, Duration::from_millis(500)).map(Some).map_err(failed)
 }

@@ -27,7 +27,7 @@ pub struct Prepared {
     pub force_field_text: String,
     /// Composition.
     pub topology: Arc<Topology>,
-    /// The first state comes with velocities.
+    /// The first state comes with velocities, which are those of the first replica.
     pub has_velocities: bool,
     file: Option<LammpsSystem>,
 }
@@ -50,8 +50,15 @@ pub fn prepare(config: &Config) -> Result<Prepared, RunError> {
     };
     let has_velocities = file.as_ref().is_some_and(|f| f.velocities.is_some());
     let first = config.stages.first().and_then(|s| s.motion());
-    if !has_velocities && first.is_some_and(|motion| motion.temperature.is_empty()) {
-        let finding = "the first stage has no temperature, and the file no velocities".to_owned();
+    // The velocities of a file are those of the first replica: with the same ones, all would move alike.
+    let drawn = !has_velocities || system.replicas > 1;
+    if drawn && first.is_some_and(|motion| motion.temperature.is_empty()) {
+        let finding = if has_velocities {
+            "the file has velocities for one replica, and the first stage no temperature for the others"
+        } else {
+            "the first stage has no temperature, and the file no velocities"
+        }
+        .to_owned();
         return Err(config.system_error("initial", finding, "add `temperature` to the stage").into());
     }
     Ok(Prepared {
@@ -121,7 +128,18 @@ pub(crate) fn force_error(
     Ok(Some(cpu::measure_force_error(&prepared.force_field, &prepared.topology, state, parameters)?))
 }
 
-/// Draws velocities for a stage that begins with none, one temperature a replica (K).
-pub(crate) fn draw_velocities(state: &mut State, topology: &Topology, temperatures: &[f64], seed: u64) {
+/// Draws velocities for a stage that begins without them, one temperature a replica (K); the first `kept` replicas have theirs.
+pub(crate) fn draw_velocities(
+    state: &mut State,
+    topology: &Topology,
+    temperatures: &[f64],
+    seed: u64,
+    kept: usize,
+) {
+    let bodies = kept * state.n_bodies;
+    let velocity = state.velocity[..bodies].to_vec();
+    let quaternion_momentum = state.quaternion_momentum[..bodies].to_vec();
     builder::assign_velocities(state, topology, temperatures, seed);
+    state.velocity[..bodies].copy_from_slice(&velocity);
+    state.quaternion_momentum[..bodies].copy_from_slice(&quaternion_momentum);
 }

@@ -164,9 +164,12 @@ impl Engine<'_> {
     fn begin(&mut self, index: usize, motion: &Motion) -> Result<(), RunError> {
         let stage = &self.config.stages[index];
         let replicas = self.config.system.replicas;
-        if self.needs_velocities(index) {
+        let kept = self.replicas_with_velocities(index);
+        // The first stage does so even if nothing is drawn: setting a state removes the motion of the centre of mass, and the first
+        // replica must have the same bits whether others come with it or not.
+        if kept < replicas || index == 0 {
             let mut state = self.backend.state().clone();
-            draw_velocities(&mut state, &self.topology, &motion.temperature, self.config.system.seed);
+            draw_velocities(&mut state, &self.topology, &motion.temperature, self.config.system.seed, kept);
             let result = self.backend.set_state(state);
             result.map_err(self.at(index))?;
         }
@@ -184,11 +187,14 @@ impl Engine<'_> {
         self.write_events(index)
     }
 
-    fn needs_velocities(&self, index: usize) -> bool {
-        match index.checked_sub(1) {
-            None => !self.prepared.has_velocities,
-            Some(previous) => self.config.stages[previous].motion().is_none(),
-        }
+    /// How many replicas, counted from the first, begin a stage in motion. The velocities of a file are for the first only:
+    /// its copies would move exactly as it does.
+    fn replicas_with_velocities(&self, index: usize) -> usize {
+        let moving = match index.checked_sub(1) {
+            None => return usize::from(self.prepared.has_velocities),
+            Some(previous) => self.config.stages[previous].motion().is_some(),
+        };
+        if moving { self.config.system.replicas } else { 0 }
     }
 
     /// When thermo is sampled, written or not.

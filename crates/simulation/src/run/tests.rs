@@ -291,6 +291,17 @@ fn a_melt_in_mixed_precision_resumes_with_the_same_bits_on_any_number_of_threads
 }
 
 #[test]
+fn replicas_of_a_file_with_velocities_move_apart_and_the_first_one_as_it_would_alone() {
+    let case = Case::new();
+    let stages = STAGES.replace("[\"700 K\", \"650 K\"]", "\"700 K\"");
+    case.write(&stages, "[system]\nseed = 5\nreplicas = 2");
+    let two = case.run("two").0.unwrap();
+    assert!(contents(&two.trajectories[0]) != contents(&two.trajectories[1]));
+    case.write(&stages, "[system]\nseed = 5\nreplicas = 1");
+    assert!(contents(&two.trajectories[0]) == contents(&case.run("one").0.unwrap().trajectories[0]));
+}
+
+#[test]
 fn a_run_crosses_two_to_the_32_steps() {
     let case = Case::new();
     let first_step = (1 << 32) - 10;
