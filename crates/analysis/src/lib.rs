@@ -4,5 +4,6 @@
 //! frames, `finish()`. Errors are those of block averages over time ([`blocks`]).
 
 pub mod blocks;
+pub mod fits;
 pub mod msd;
 pub mod rdf;
