@@ -174,7 +174,9 @@ fn every_subcommand_has_help_and_the_exit_codes_are_documented() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for expected in ["new", "run", "bench", "forces", "verify", "info", "convert", "plot", "completions"] {
+    for expected in
+        ["new", "run", "bench", "forces", "verify", "info", "convert", "analyze", "plot", "completions"]
+    {
         assert!(commands.contains(&expected), "{expected} in {commands:?}");
     }
     for command in commands {

@@ -1,9 +1,27 @@
 //! Observables, measured from trajectories frame by frame.
 //!
 //! Every observable is one file with one type of the same shape: `new(...)`, `accumulate(frame)` as often as there are
-//! frames, `finish()`. Errors are those of block averages over time ([`blocks`]).
+//! frames, `finish()`; [`observable`] lists them. [`analysis`] streams trajectories through them, [`results`] keeps what they
+//! find. Errors: [`jackknife`].
 
-pub mod blocks;
+pub mod analysis;
+pub mod clock;
+pub mod error;
 pub mod fits;
+pub mod frame;
+pub mod frame_average;
+pub mod inputs;
+pub mod jackknife;
+pub mod lags;
 pub mod msd;
+pub mod observable;
+pub mod pair_average;
+pub mod pair_distances;
+pub mod particles;
 pub mod rdf;
+pub mod results;
+pub mod settings;
+pub mod table;
+
+#[cfg(test)]
+mod test_support;

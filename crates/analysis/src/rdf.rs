@@ -1,231 +1,291 @@
-//! Radial distribution functions g_ab(r).
+//! Radial distribution functions g_ab(r) and running coordination numbers.
 //!
 //! g_ab(r) = V n_ab(r) / (N_a (N_b - delta_ab) V_shell(r)), with n_ab(r) the number of ordered pairs (one of species a, another
-//! of species b) whose distance lies in the shell from r - w/2 to r + w/2. A like pair has N(N - 1) partners, so that an ideal
-//! gas of any size has g = 1. The volume is that of the frame. Dimensionless.
+//! of species b) whose distance lies in the shell from r - w/2 to r + w/2, nearest image. A like pair has N(N - 1) partners, so
+//! that an ideal gas of any size has g = 1. The volume is that of the frame. Pairs within molecules count, unless they are
+//! left out explicitly. `all-all`: every atom counts alike. Dimensionless.
 //!
-//! Allen and Tildesley, Computer Simulation of Liquids (2017), section 2.6, doi:10.1093/oso/9780198803195.001.0001.
+//! Running coordination number n_ab(r): mean number of b closer than r to an a, the sum of the histogram.
+//!
+//! Cost: [`crate::pair_distances`], a frame. Allen and Tildesley, Computer Simulation of Liquids (2017), section 2.6,
+//! doi:10.1093/oso/9780198803195.001.0001.
 
 use std::f64::consts::PI;
 
-use glam::DVec3;
-use rayon::prelude::*;
 use vitrion_core::cell::Cell;
-use vitrion_core::neighbors::all_images::AllImages;
 
-use crate::blocks::BlockAverage;
+use crate::error::AnalysisError;
+use crate::frame::{Frame, Needs};
+use crate::frame_average::FrameAverage;
+use crate::inputs::Inputs;
+use crate::observable::{Context, Missing, Observable};
+use crate::pair_distances::PairDistances;
+use crate::particles::Particles;
+use crate::settings::Settings;
+use crate::table::{Table, decimal};
 
-/// Why no g(r) can be measured.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum RdfError {
-    /// Range or bin width.
-    #[error(
-        "g(r) up to {r_max} angstrom in bins of {bin_width}: give a positive range and a bin width below it"
-    )]
-    Range {
-        /// Largest distance (angstrom).
-        r_max: f64,
-        /// Bin width (angstrom).
-        bin_width: f64,
-    },
-    /// Beyond half the smallest height of the cell, part of a shell is missing or counted twice.
-    #[error(
-        "g(r) up to {r_max:.3} angstrom needs a cell whose smallest height is twice that, but half of it is {half_height:.3}; \
-         ask for a smaller range"
-    )]
-    CellTooSmall {
-        /// Largest distance (angstrom).
-        r_max: f64,
-        /// Half the smallest perpendicular height of a frame's cell (angstrom).
-        half_height: f64,
-    },
-    /// Another number of particles than announced.
-    #[error("a frame has {found} particles where {expected} were announced; use frames of one system")]
-    ParticleCount {
-        /// In the frame.
-        found: usize,
-        /// In `new`.
-        expected: usize,
-    },
-}
+/// Range where the cell is large (angstrom).
+const DEFAULT_RANGE: f64 = 12.0;
+/// Width of the bins (angstrom).
+const DEFAULT_WIDTH: f64 = 0.05;
 
 /// Accumulates g_ab(r) of all pairs of species over frames; the cell may have any shape and change from frame to frame.
 pub struct RadialDistribution {
-    species: Vec<usize>,
     names: Vec<String>,
     counts: Vec<usize>,
-    r_max: f64,
+    range: f64,
     bins: usize,
-    /// Per particle: its molecule, if pairs within molecules are left out.
-    molecules: Option<Vec<usize>>,
-    /// Per frame: g of every pair of species with a <= b, one histogram after the other.
-    average: BlockAverage,
+    distances: PairDistances,
+    /// Per frame: the histograms of all pairs times the volume, then the histograms.
+    average: FrameAverage,
 }
 
 /// g_ab(r) of one pair of species.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairDistribution {
-    /// Names of the species, in the order in which they were announced.
+    /// Names of the species, in the order in which the trajectory has them.
     pub species: [String; 2],
     /// Middle of each bin (angstrom).
     pub r: Vec<f64>,
     /// g_ab in each bin.
     pub g: Vec<f64>,
-    /// Standard error of `g` from blocks of frames; none from fewer than 4 frames.
-    pub error: Option<Vec<f64>>,
+    /// Standard error of `g` from blocks of frames; NaN from fewer than 4.
+    pub error: Vec<f64>,
 }
 
+/// Species a and b as their numbers, none for all atoms; a row of results.
+type Pair = [Option<usize>; 2];
+
 impl RadialDistribution {
-    /// `species[i]` is particle i's index into `names`. Distances up to `r_max` (angstrom) go to bins of about `bin_width`, made
-    /// a little narrower so that they fill the range.
-    pub fn new(species: &[usize], names: &[String], r_max: f64, bin_width: f64) -> Result<Self, RdfError> {
-        if !(r_max > 0.0 && r_max.is_finite() && bin_width > 0.0 && bin_width < r_max) {
-            return Err(RdfError::Range { r_max, bin_width });
+    /// Of all atoms. The range is that of the settings, else the largest that the cell allows, at most 12 angstrom.
+    pub fn new(inputs: &Inputs, settings: &Settings) -> Result<Self, Missing> {
+        let particles = inputs.particles();
+        let kinds = particles.names.len();
+        let limit = smallest_half_height(inputs, settings)?;
+        let range = settings.r_max.unwrap_or(limit.min(DEFAULT_RANGE));
+        if range > limit * (1.0 + 1e-12) {
+            return Err(Missing::because(format!(
+                "a range of {range} angstrom is beyond half the smallest height of the cell, {limit:.4} angstrom, where shells are incomplete; ask for less with --r-max"
+            )));
         }
         // 16.9/0.05 is 338.00000000000006.
-        let bins = (r_max / bin_width - 1e-9).ceil() as usize;
-        let mut counts = vec![0; names.len()];
-        for &s in species {
-            counts[s] += 1;
-        }
-        let average = BlockAverage::new(names.len() * (names.len() + 1) / 2 * bins);
+        let bins = settings.r_bins.unwrap_or((range / DEFAULT_WIDTH - 1e-9).ceil() as usize).max(1);
+        let distances = PairDistances::new(&particles.species, kinds, range, bins);
+        let average = FrameAverage::new(inputs, settings.structure_frames, 2 * distances.pairs() * bins);
         Ok(Self {
-            species: species.to_vec(),
-            names: names.to_vec(),
-            counts,
-            r_max,
+            names: particles.names.clone(),
+            counts: particles.counts(),
+            range,
             bins,
-            molecules: None,
+            distances,
             average,
         })
     }
 
-    /// Leaves out pairs within a molecule, whose sharp peaks say nothing about the liquid: `molecules[i]` is the molecule of
-    /// particle i. The norm stays that of all pairs, so that g goes to 1 - (n - 1)/N_b for a molecule with n atoms of b.
-    ///
-    /// # Panics
-    /// If `molecules` has another length than `species` in [`Self::new`].
+    /// Leaves out pairs within a molecule, whose sharp peaks say nothing about the liquid. The norm stays that of all pairs, so
+    /// that g goes to 1 - (n - 1)/N_b for a molecule with n atoms of b. Nothing changes without molecules.
     #[must_use]
-    pub fn between_molecules(mut self, molecules: &[usize]) -> Self {
-        assert_eq!(molecules.len(), self.species.len(), "one molecule a particle");
-        self.molecules = Some(molecules.to_vec());
+    pub fn between_molecules(mut self, particles: &Particles) -> Self {
+        if let Some(molecules) = &particles.molecules {
+            self.distances = self.distances.between_molecules(molecules);
+        }
         self
     }
 
-    /// Largest r_max for a cell (angstrom): half its smallest perpendicular height.
-    pub fn largest_range(cell: &Cell) -> f64 {
-        0.5 * cell.perpendicular_heights().min_element()
+    fn add(&mut self, frame: &Frame, cell: &Cell) {
+        let counts = self.distances.count(cell, &frame.atoms);
+        let volume = cell.volume();
+        let values: Vec<f64> =
+            counts.iter().map(|n| *n as f64 * volume).chain(counts.iter().map(|n| *n as f64)).collect();
+        self.average.add(frame.trajectory, frame.index, &values);
     }
 
-    /// Adds a frame: Cartesian `positions` (angstrom), wrapped or not.
-    pub fn accumulate(&mut self, cell: &Cell, positions: &[DVec3]) -> Result<(), RdfError> {
-        if positions.len() != self.species.len() {
-            return Err(RdfError::ParticleCount { found: positions.len(), expected: self.species.len() });
+    fn width(&self) -> f64 {
+        self.range / self.bins as f64
+    }
+
+    /// Histogram of ordered pairs at the beginning of `sums`.
+    fn ordered(&self, pair: Pair, sums: &[f64]) -> Vec<f64> {
+        let mut ordered = vec![0.0; self.bins];
+        for a in 0..self.names.len() {
+            for b in 0..self.names.len() {
+                if pair[0].is_none_or(|p| p == a) && pair[1].is_none_or(|p| p == b) {
+                    // A like pair is two ordered pairs.
+                    let factor = if a == b { 2.0 } else { 1.0 };
+                    let first = self.distances.pair_index(a, b) * self.bins;
+                    ordered.iter_mut().zip(&sums[first..]).for_each(|(s, n)| *s += factor * n);
+                }
+            }
         }
-        let half_height = Self::largest_range(cell);
-        if self.r_max > half_height * (1.0 + 1e-12) {
-            return Err(RdfError::CellTooSmall { r_max: self.r_max, half_height });
+        ordered
+    }
+
+    fn number(&self, species: Option<usize>) -> usize {
+        species.map_or(self.counts.iter().sum(), |s| self.counts[s])
+    }
+
+    /// a <= b of which there are pairs, then all atoms.
+    fn pairs(&self) -> Vec<Pair> {
+        let n = self.names.len();
+        let unlike = (0..n).flat_map(|a| (a..n).map(move |b| [Some(a), Some(b)]));
+        unlike.chain([[None, None]]).filter(|pair| self.partners(*pair) > 0.0).collect()
+    }
+
+    /// N_a (N_b - delta_ab).
+    fn partners(&self, [a, b]: Pair) -> f64 {
+        (self.number(a) * self.number(b).saturating_sub(usize::from(a == b))) as f64
+    }
+
+    fn name(&self, species: Option<usize>) -> String {
+        species.map_or("all".to_string(), |s| self.names[s].clone())
+    }
+
+    /// g of all pairs one after the other, from means over frames.
+    fn g(&self, means: &[f64]) -> Vec<f64> {
+        let width = self.width();
+        let shell = |bin: usize| {
+            let (inner, outer) = (bin as f64 * width, (bin + 1) as f64 * width);
+            4.0 / 3.0 * PI * (outer.powi(3) - inner.powi(3))
+        };
+        let shells: Vec<f64> = (0..self.bins).map(shell).collect();
+        let of_pair = |pair: Pair| {
+            let partners = self.partners(pair);
+            let counts = self.ordered(pair, means);
+            counts.into_iter().zip(&shells).map(move |(n, shell)| n / (partners * shell)).collect::<Vec<_>>()
+        };
+        self.pairs().into_iter().flat_map(of_pair).collect()
+    }
+
+    /// n_ab at the outer edge of each bin, of both a-b and b-a.
+    fn coordination(&self, means: &[f64]) -> Vec<f64> {
+        let histograms = &means[self.distances.pairs() * self.bins..];
+        let running = |pair: Pair| {
+            let number = self.number(pair[0]) as f64;
+            self.ordered(pair, histograms)
+                .into_iter()
+                .scan(0.0, move |sum, n| {
+                    *sum += n / number;
+                    Some(*sum)
+                })
+                .collect::<Vec<_>>()
+        };
+        self.ordered_pairs().into_iter().flat_map(running).collect()
+    }
+
+    fn ordered_pairs(&self) -> Vec<Pair> {
+        let both = |[a, b]: Pair| if a == b { vec![[a, b]] } else { vec![[a, b], [b, a]] };
+        self.pairs().into_iter().flat_map(both).collect()
+    }
+
+    /// Mean over frames, for every pair of species of which there are pairs, then for all atoms; empty without a frame.
+    pub fn distributions(&self) -> Vec<PairDistribution> {
+        let (g, errors) = self.average.finish(|means| self.g(means));
+        let width = self.width();
+        let r: Vec<f64> = (0..self.bins).map(|bin| (bin as f64 + 0.5) * width).collect();
+        self.pairs()
+            .into_iter()
+            .zip(g.chunks(self.bins).zip(errors.chunks(self.bins)))
+            .map(|([a, b], (g, error))| PairDistribution {
+                species: [self.name(a), self.name(b)],
+                r: r.clone(),
+                g: g.to_vec(),
+                error: error.to_vec(),
+            })
+            .collect()
+    }
+
+    fn rows(&self, pairs: &[Pair]) -> Vec<String> {
+        let name = |[a, b]: &Pair| format!("{}-{}", self.name(*a), self.name(*b));
+        pairs.iter().flat_map(|pair| std::iter::repeat_n(name(pair), self.bins)).collect()
+    }
+}
+
+/// Half the smallest perpendicular height of the cell in all frames that are used (angstrom).
+fn smallest_half_height(inputs: &Inputs, settings: &Settings) -> Result<f64, Missing> {
+    let frames = FrameAverage::new(inputs, settings.structure_frames, 0);
+    let mut smallest = f64::INFINITY;
+    for (index, trajectory) in inputs.trajectories.iter().enumerate() {
+        for &frame in frames.chosen(index) {
+            let cell = trajectory.cell(frame).map_err(|e| Missing::because(e.to_string()))?;
+            let cell =
+                cell.ok_or_else(|| Missing::because(format!("{} has no periodic cell", trajectory.label())))?;
+            smallest = smallest.min(0.5 * cell.perpendicular_heights().min_element());
         }
-        let histogram = self.count_pairs(cell, positions);
-        self.average.add(&self.normalise(&histogram, cell.volume()));
+    }
+    Ok(smallest)
+}
+
+/// For the list of observables.
+pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
+    Ok(Box::new(RadialDistribution::new(context.inputs, context.settings)?))
+}
+
+impl Observable for RadialDistribution {
+    fn key(&self) -> String {
+        let chosen: Vec<usize> =
+            (0..self.average.trajectories()).map(|t| self.average.chosen(t).len()).collect();
+        format!("range {} bins {} frames {chosen:?}", self.range, self.bins)
+    }
+
+    fn needs(&self, trajectory: usize, index: usize) -> Needs {
+        if self.average.wants(trajectory, index) { Needs::ATOMS } else { Needs::NOTHING }
+    }
+
+    fn accumulate(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
+        if let Some(cell) = frame.cell {
+            self.add(frame, &cell);
+        }
         Ok(())
     }
 
-    /// Ordered pairs a <= b by distance.
-    fn count_pairs(&self, cell: &Cell, positions: &[DVec3]) -> Vec<u64> {
-        let images = AllImages::new(cell, positions, self.r_max);
-        let scale = self.bins as f64 / self.r_max;
-        let zero = || vec![0u64; self.n_pairs() * self.bins];
-        let count = |mut histogram: Vec<u64>, i: usize| {
-            images.visit(i, |image| {
-                let (a, b) = (self.species[i], self.species[image.atom]);
-                let bin = (image.difference.length() * scale) as usize;
-                let left_out = self.molecules.as_ref().is_some_and(|m| m[i] == m[image.atom]);
-                if a <= b && bin < self.bins && !left_out {
-                    histogram[self.pair_index(a, b) * self.bins + bin] += 1;
-                }
-            });
-            histogram
+    fn finish(self: Box<Self>) -> Result<Vec<Table>, Missing> {
+        let width = self.width();
+        let frames = format!("{} frames", self.average.frames());
+        let axis = |pairs: &[Pair], at: f64| -> Vec<f64> {
+            pairs.iter().flat_map(|_| (0..self.bins).map(|bin| decimal((bin as f64 + at) * width))).collect()
         };
-        let add = |mut x: Vec<u64>, y: Vec<u64>| {
-            x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-            x
-        };
-        (0..positions.len()).into_par_iter().fold(zero, count).reduce(zero, add)
-    }
-
-    fn normalise(&self, histogram: &[u64], volume: f64) -> Vec<f64> {
-        let width = self.r_max / self.bins as f64;
-        let mut g = Vec::with_capacity(histogram.len());
-        for (a, b) in self.pairs() {
-            let partners = self.counts[b].saturating_sub(usize::from(a == b));
-            let pairs = (self.counts[a] * partners) as f64;
-            let first = self.pair_index(a, b) * self.bins;
-            g.extend(histogram[first..first + self.bins].iter().enumerate().map(|(bin, &count)| {
-                let (inner, outer) = (bin as f64 * width, (bin + 1) as f64 * width);
-                let shell = 4.0 / 3.0 * PI * (outer.powi(3) - inner.powi(3));
-                if pairs > 0.0 { count as f64 * volume / (pairs * shell) } else { 0.0 }
-            }));
-        }
-        g
-    }
-
-    fn n_pairs(&self) -> usize {
-        self.names.len() * (self.names.len() + 1) / 2
-    }
-
-    /// a <= b, row by row.
-    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let n = self.names.len();
-        (0..n).flat_map(move |a| (a..n).map(move |b| (a, b)))
-    }
-
-    fn pair_index(&self, a: usize, b: usize) -> usize {
-        a * self.names.len() - a * (a + 1) / 2 + b
-    }
-
-    /// Number of frames so far.
-    pub fn frames(&self) -> u64 {
-        self.average.samples()
-    }
-
-    /// Mean over frames, for every pair of species of which there are particles; empty without a frame.
-    pub fn finish(&self) -> Vec<PairDistribution> {
-        if self.frames() == 0 {
-            return Vec::new();
-        }
-        let (g, errors) = self.average.jackknife(<[f64]>::to_vec);
-        let width = self.r_max / self.bins as f64;
-        let r: Vec<f64> = (0..self.bins).map(|bin| (bin as f64 + 0.5) * width).collect();
-        self.pairs()
-            .filter(|&(a, b)| self.counts[a] > 0 && self.counts[b] > usize::from(a == b))
-            .map(|(a, b)| {
-                let range = self.pair_index(a, b) * self.bins..(self.pair_index(a, b) + 1) * self.bins;
-                PairDistribution {
-                    species: [self.names[a].clone(), self.names[b].clone()],
-                    r: r.clone(),
-                    g: g[range.clone()].to_vec(),
-                    error: errors.as_ref().map(|e| e[range].to_vec()),
-                }
-            })
-            .collect()
+        let table =
+            |name: &str, definition: &str, pairs: &[Pair], at: f64, (value, error): (Vec<f64>, Vec<f64>)| {
+                Table::new(name, definition)
+                    .text("pair", self.rows(pairs))
+                    .real("r_angstrom", "angstrom", axis(pairs, at))
+                    .real("value", "", value)
+                    .real("standard_error", "", error)
+                    .note(&frames)
+            };
+        Ok(vec![
+            table(
+                "rdf",
+                "g_ab(r) = V n_ab(r) / (N_a (N_b - delta_ab) V_shell), nearest image; r is the middle of a bin",
+                &self.pairs(),
+                0.5,
+                self.average.finish(|means| self.g(means)),
+            ),
+            table(
+                "coordination",
+                "mean number of b closer than r to an a, pair a-b; r is the upper edge of a bin",
+                &self.ordered_pairs(),
+                1.0,
+                self.average.finish(|means| self.coordination(means)),
+            ),
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use glam::DMat3;
-    use vitrion_core::random::{Counter, Stream};
+    use glam::DVec3;
 
     use super::*;
+    use crate::analysis::stream;
+    use crate::test_support::{Synthetic, random_positions, triclinic};
 
-    fn names(n: usize) -> Vec<String> {
-        ["A", "B", "C"][..n].iter().map(ToString::to_string).collect()
-    }
-
-    fn triclinic() -> Cell {
-        let columns = [DVec3::new(12.0, 0.0, 0.0), DVec3::new(3.0, 11.0, 0.0), DVec3::new(-2.0, 4.0, 10.0)];
-        Cell::new(DMat3::from_cols(columns[0], columns[1], columns[2])).unwrap()
+    fn measure(inputs: &Inputs, r_max: Option<f64>, bins: usize) -> RadialDistribution {
+        let settings =
+            Settings { r_max, r_bins: Some(bins), structure_frames: 100_000, ..Settings::default() };
+        let mut rdf = RadialDistribution::new(inputs, &settings).unwrap();
+        stream(inputs, &mut [&mut rdf], &mut |_| ()).unwrap();
+        rdf
     }
 
     #[test]
@@ -233,110 +293,89 @@ mod tests {
         // 3 A and 5 B: with N^2 in place of N(N - 1) the like pairs would be 0.67 and 0.8.
         let species = [0, 0, 0, 1, 1, 1, 1, 1];
         let cell = triclinic();
-        let r_max = RadialDistribution::largest_range(&cell);
-        let mut rdf = RadialDistribution::new(&species, &names(2), r_max, 1.0).unwrap();
-        for frame in 0..20_000 {
-            let positions: Vec<DVec3> = (0..8)
-                .map(|particle| {
-                    let stream = Stream::BuilderPosition;
-                    let [x, y, z, _] =
-                        Counter { seed: 1, stream, replica: 0, step: frame, particle }.uniform();
-                    // Not wrapped: the minimum image must not need it.
-                    cell.cartesian(DVec3::new(x, y, z) * 7.0 - 3.0)
-                })
-                .collect();
-            rdf.accumulate(&cell, &positions).unwrap();
-        }
-        let result = rdf.finish();
-        assert_eq!(result.len(), 3);
-        for pair in result {
-            // The outer shells hold 3 of 8 pairs' chances: pairs * V_shell/V * frames counts, at least 3 * 0.02 * 2e4.
-            let (n_a, n_b) = match (pair.species[0].as_str(), pair.species[1].as_str()) {
-                ("A", "A") => (3.0, 1.0),
-                ("B", "B") => (5.0, 2.0),
-                _ => (3.0, 5.0),
-            };
-            for (r, g) in pair.r.iter().zip(&pair.g).skip(1) {
+        let frames = 20_000;
+        let at = move |frame: usize| random_positions(&triclinic(), 8, frame as u64);
+        let inputs = Synthetic::new(&species, (0..frames).collect(), 1.0, cell, at).inputs();
+        let result = measure(&inputs, None, 4).distributions();
+        let pairs: Vec<String> = result.iter().map(|p| p.species.join("-")).collect();
+        assert_eq!(pairs, ["A-A", "A-B", "B-B", "all-all"]);
+        for (pair, partners) in result.iter().zip([3.0, 15.0, 10.0, 28.0]) {
+            for (r, (g, error)) in pair.r.iter().zip(pair.g.iter().zip(&pair.error)) {
                 let width = pair.r[1] - pair.r[0];
-                let expected = n_a * n_b * 4.0 * PI * r * r * width / cell.volume() * 20_000.0;
+                // Counts are Poisson: their number gives the error.
+                let expected = partners * 4.0 * PI * r * r * width / cell.volume() * frames as f64;
                 assert!((g - 1.0).abs() < 5.0 / expected.sqrt(), "{:?} r = {r}: {g}", pair.species);
+                // 16 blocks give it to 18 %.
+                assert!((error * expected.sqrt() - 1.0).abs() < 0.6, "{error} {expected}");
             }
         }
     }
 
     #[test]
-    fn simple_cubic_crystal_has_its_shells() {
+    fn simple_cubic_crystal_has_its_shells_and_coordination_numbers() {
         let edge = 6;
         let positions: Vec<DVec3> = (0..edge * edge * edge)
             .map(|i| DVec3::new(f64::from(i % edge), f64::from(i / edge % edge), f64::from(i / edge / edge)))
             .collect();
         let cell = Cell::cubic(f64::from(edge)).unwrap();
         let species = vec![0; positions.len()];
-        let mut rdf = RadialDistribution::new(&species, &names(1), 2.9, 0.1).unwrap();
-        rdf.accumulate(&cell, &positions).unwrap();
-        let pair = &rdf.finish()[0];
-        let n = positions.len() as f64;
-        for (distance, neighbours) in
-            [(1.0f64, 6.0), (2f64.sqrt(), 12.0), (3f64.sqrt(), 8.0), (2.0, 6.0), (5f64.sqrt(), 24.0)]
-        {
-            // A shell may lie on the border of two bins.
-            let found: f64 = pair
-                .r
-                .iter()
-                .zip(&pair.g)
-                .filter(|(r, _)| (*r - distance).abs() < 0.11)
-                .map(|(r, g)| {
-                    let shell = 4.0 / 3.0 * PI * ((r + 0.05).powi(3) - (r - 0.05).powi(3));
-                    g * shell * (n - 1.0) / cell.volume()
-                })
-                .sum();
-            // Round-off of the shell volumes.
-            assert!((found - neighbours).abs() < 1e-9, "{distance}: {found}");
-        }
-        // 1, sqrt 2, sqrt 3, 2, sqrt 5, sqrt 6 and sqrt 8.
+        let inputs = Synthetic::new(&species, vec![0], 1.0, cell, move |_| positions.clone()).inputs();
+        let rdf = measure(&inputs, Some(2.95), 59);
+        let pair = &rdf.distributions()[0];
+        assert!(pair.error.iter().all(|e| e.is_nan()), "one frame has no error");
+        // Bins of 0.05 that the shells at 1, sqrt 2, sqrt 3, 2, sqrt 5, sqrt 6, sqrt 8 fall into, and nothing else.
         assert_eq!(pair.g.iter().filter(|&&g| g > 0.0).count(), 7);
+        let tables = Box::new(rdf).finish().unwrap();
+        let (r, n) = (tables[1].reals("r_angstrom").unwrap(), tables[1].reals("value").unwrap());
+        for (distance, neighbours) in
+            [(0.9, 0.0), (1.1, 6.0), (1.5, 18.0), (1.8, 26.0), (2.1, 32.0), (2.3, 56.0)]
+        {
+            let bin = r.iter().position(|r| *r > distance).unwrap();
+            // 216 equal numbers divided by 216.
+            assert!((n[bin] - neighbours).abs() < 1e-12, "{distance}: {}", n[bin]);
+        }
     }
 
     #[test]
     fn each_frame_has_its_own_cell() {
         // The same fractional coordinates in a cell twice as large: g(r) -> g(r/2).
-        let positions = [DVec3::new(1.0, 1.0, 1.0), DVec3::new(2.57, 1.0, 1.0)];
-        let cell = Cell::cubic(10.0).unwrap();
-        let species = [0, 1];
-        let mut rdf = RadialDistribution::new(&species, &names(2), 4.0, 0.1).unwrap();
-        rdf.accumulate(&cell, &positions).unwrap();
-        rdf.accumulate(&cell.scaled(2.0), &positions.map(|r| r * 2.0)).unwrap();
-        let pairs = rdf.finish();
-        assert_eq!(pairs.len(), 1, "a single particle has no like pair");
+        let at = |f: usize| [1.0, 2.57].map(|x| DVec3::new(x, 1.0, 1.0) * (1.0 + f as f64)).to_vec();
+        let mut trajectory = Synthetic::new(&[0, 1], vec![0, 1], 1.0, triclinic(), at);
+        trajectory.cell = Box::new(|f| Cell::cubic(10.0 * (1.0 + f as f64)).unwrap());
+        let pairs = measure(&trajectory.inputs(), Some(4.0), 40).distributions();
+        assert_eq!(pairs.len(), 2, "a single particle has no like pair");
         let at = |r: f64| pairs[0].g[(r / 0.1) as usize];
         let expected = |r: f64, volume: f64| {
             let inner = (r / 0.1).floor() * 0.1;
             0.5 * volume / (4.0 / 3.0 * PI * ((inner + 0.1).powi(3) - inner.powi(3)))
         };
+        // Round-off.
         assert!((at(1.57) / expected(1.57, 1000.0) - 1.0).abs() < 1e-9);
         assert!((at(2.0 * 1.57) / expected(2.0 * 1.57, 8000.0) - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn pairs_within_a_molecule_can_be_left_out() {
-        let positions = [DVec3::ZERO, DVec3::X, DVec3::new(0.0, 2.55, 0.0)];
-        let cell = Cell::cubic(10.0).unwrap();
-        let rdf = RadialDistribution::new(&[0; 3], &names(1), 4.0, 0.1).unwrap();
-        let mut rdf = rdf.between_molecules(&[0, 0, 1]);
-        rdf.accumulate(&cell, &positions).unwrap();
-        let pair = &rdf.finish()[0];
+        let at = |_| vec![DVec3::ZERO, DVec3::X, DVec3::new(0.0, 2.55, 0.0)];
+        let mut trajectory = Synthetic::new(&[0; 3], vec![0], 1.0, Cell::cubic(10.0).unwrap(), at);
+        trajectory.particles.molecules = Some(vec![0, 0, 1]);
+        let inputs = trajectory.inputs();
+        let settings = Settings { r_max: Some(4.0), r_bins: Some(40), ..Settings::default() };
+        let mut rdf =
+            RadialDistribution::new(&inputs, &settings).unwrap().between_molecules(inputs.particles());
+        stream(&inputs, &mut [&mut rdf], &mut |_| ()).unwrap();
+        let pair = &rdf.distributions()[0];
         assert_eq!(pair.g[10], 0.0, "the bond");
         assert!(pair.g[25] > 0.0 && pair.g[27] > 0.0, "both neighbours in the other molecule");
     }
 
     #[test]
     fn range_beyond_half_the_smallest_height_is_refused() {
-        let cell = triclinic();
-        let limit = RadialDistribution::largest_range(&cell);
-        let mut rdf = RadialDistribution::new(&[0, 0], &names(1), limit + 0.01, 0.1).unwrap();
-        let error = rdf.accumulate(&cell, &[DVec3::ZERO, DVec3::ONE]).unwrap_err();
-        assert!(matches!(error, RdfError::CellTooSmall { .. }));
-        assert!(RadialDistribution::new(&[0], &names(1), 1.0, 2.0).is_err());
-        assert!(RadialDistribution::new(&[0], &names(1), f64::NAN, 0.1).is_err());
+        let inputs = Synthetic::new(&[0], vec![0], 1.0, triclinic(), |_| vec![DVec3::ZERO]).inputs();
+        let limit = 0.5 * triclinic().perpendicular_heights().min_element();
+        let refused =
+            |r_max| RadialDistribution::new(&inputs, &Settings { r_max, ..Settings::default() }).err();
+        assert!(refused(Some(limit + 0.01)).unwrap().reason.contains("beyond half"));
+        assert!(refused(Some(limit)).is_none() && refused(None).is_none());
     }
 }

@@ -34,6 +34,7 @@ const AFTER_HELP: &str = "\
 Examples:
   vitrion new ckn melt          a commented configuration and its force field, in melt/
   vitrion run melt/ckn.toml     run it in ckn-run/, or go on with it
+  vitrion analyze ckn-run       measure structure and dynamics, with errors, into tables
   vitrion plot ckn-run          draw g(r) and the mean squared displacement
   vitrion forces x.data --force-field ckn-rigid --out forces.csv
 
@@ -48,6 +49,7 @@ Exit codes:
 enum Command {
     New(commands::new::New),
     Run(commands::run::Run),
+    Analyze(commands::analyze::Analyze),
     Plot(commands::plot::Plot),
     Info(commands::info::Info),
     Convert(commands::convert::Convert),
@@ -93,6 +95,7 @@ fn execute(cli: Cli) -> Result<Outcome> {
     match cli.command {
         Command::New(command) => command.execute(),
         Command::Run(command) => command.execute(),
+        Command::Analyze(command) => command.execute(),
         Command::Plot(command) => command.execute(),
         Command::Info(command) => command.execute(),
         Command::Convert(command) => command.execute(),

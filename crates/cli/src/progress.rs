@@ -315,6 +315,44 @@ impl Bars {
     }
 }
 
+/// How many frames are analysed: a bar on a terminal, a plain line now and then elsewhere.
+pub struct FrameBar {
+    bar: Option<ProgressBar>,
+    /// Of the bar's last drawing, or of the last line.
+    last: Instant,
+}
+
+impl FrameBar {
+    /// A bar if stderr is a terminal.
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template(
+                "{bar:32.cyan/dim} {percent:>3} %  frame {pos} of {len}, {eta} to go",
+            );
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { bar, last: Instant::now() }
+    }
+
+    /// So many frames are done.
+    pub fn update(&mut self, frames: u64, of: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(of);
+            bar.set_position(frames);
+        } else if self.last.elapsed() >= PLAIN_INTERVAL {
+            console::say(&format!("{} of {} frames", grouped(frames), grouped(of)));
+            self.last = Instant::now();
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use vitrion_core::backend::Thermo;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use vitrion_analysis::inputs::{H5mdTrajectory, Inputs, Trajectory};
+use vitrion_analysis::results;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 /// First bytes of every HDF5 file.
@@ -27,7 +29,9 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     for entry in entries {
         let file = entry?.path();
-        if file.extension().is_some_and(|e| e == "h5") && is_hdf5(&file) {
+        // Results may lie beside the trajectories that they were measured from.
+        let is_results = file.file_name().is_some_and(|name| name == results::FILE);
+        if file.extension().is_some_and(|e| e == "h5") && !is_results && is_hdf5(&file) {
             files.push(file);
         }
     }
@@ -64,4 +68,18 @@ pub fn frames_of(reader: &TrajectoryReader, stage: Option<&Stage>) -> Vec<usize>
         })
     };
     (0..reader.frames()).filter(|&frame| inside(reader.step(frame))).collect()
+}
+
+/// Everything that run directories and files hold: each file one trajectory, with the frames of one stage.
+pub fn inputs(paths: &[PathBuf], stage_name: Option<&str>) -> Result<Inputs> {
+    let mut trajectories: Vec<Box<dyn Trajectory>> = Vec::new();
+    for path in paths {
+        for file in find(path)? {
+            let reader = TrajectoryReader::open(&file)?;
+            let stage = stage(&reader, stage_name)?;
+            let frames = frames_of(&reader, stage.as_ref());
+            trajectories.push(Box::new(H5mdTrajectory::new(reader, stage, frames)?));
+        }
+    }
+    Ok(Inputs::new(trajectories)?)
 }

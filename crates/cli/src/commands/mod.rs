@@ -1,5 +1,6 @@
 //! Subcommands, one a file: arguments, help, and the few lines that call the libraries.
 
+pub mod analyze;
 pub mod bench;
 pub mod completions;
 pub mod convert;

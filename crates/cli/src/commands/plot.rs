@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use vitrion_analysis::analysis::stream;
+use vitrion_analysis::inputs::Inputs;
 use vitrion_analysis::msd::{MeanSquaredDisplacement, SpeciesDisplacement};
+use vitrion_analysis::observable::Context as Analysis;
 use vitrion_analysis::rdf::{PairDistribution, RadialDistribution};
-use vitrion_trajectory::h5md::{SpeciesTable, Stage, TrajectoryReader};
+use vitrion_analysis::settings::Settings;
+use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 use super::forces::{length, write_file};
 use crate::figures::{displacement, pair_distributions};
@@ -41,13 +45,6 @@ pub struct Plot {
     out: Option<PathBuf>,
 }
 
-/// Width of the bins of g(r) (angstrom).
-const BIN_WIDTH: f64 = 0.05;
-/// Points of the displacement in each decade of time.
-const POINTS_PER_DECADE: u32 = 10;
-/// Range of g(r) where the cell is large (angstrom).
-const DEFAULT_RANGE: f64 = 12.0;
-
 impl Plot {
     /// Measures, draws, and says where.
     pub fn execute(&self) -> Result<Outcome> {
@@ -58,13 +55,14 @@ impl Plot {
         let title = title(first, stage.as_ref(), readers.len())?;
         let directory = self.directory();
 
-        let rdf = self.pair_distributions(&readers, stage.as_ref())?;
+        let inputs = trajectories::inputs(std::slice::from_ref(&self.run), self.stage.as_deref())?;
+        let rdf = self.pair_distributions(&inputs)?;
         let svg = pair_distributions::draw(&rdf, &format!("Pair distribution functions, {title}"))?;
         write_pair(&directory, "rdf", &svg, &rdf_csv(&rdf))?;
         console::print(&format!("{}\n\n{}", peaks(&rdf), whereabouts("g(r)", &directory, "rdf")))?;
 
         // A trajectory too short for displacements still has a structure.
-        let drawn = displacements(&readers, stage.as_ref()).and_then(|msd| {
+        let drawn = displacements(&inputs).and_then(|msd| {
             let svg = displacement::draw(&msd, &format!("Mean squared displacement, {title}"))?;
             Ok((svg, msd_csv(&msd)))
         });
@@ -87,32 +85,14 @@ impl Plot {
         }
     }
 
-    fn pair_distributions(
-        &self,
-        readers: &[TrajectoryReader],
-        stage: Option<&Stage>,
-    ) -> Result<Vec<PairDistribution>> {
-        let SpeciesTable { indices, names } = species(readers[0].species()?, &readers[0])?;
-        let chosen: Vec<Vec<usize>> = readers
-            .iter()
-            .map(|reader| thin(&trajectories::frames_of(reader, stage), self.rdf_frames))
-            .collect();
-        let range = match self.range {
-            Some(range) => range,
-            None => largest_range(readers, &chosen)?.min(DEFAULT_RANGE),
-        };
-        let mut rdf = RadialDistribution::new(&indices, &names, range, BIN_WIDTH)?;
-        if let Some(molecules) = readers[0].molecules()? {
-            rdf = rdf.between_molecules(&molecules);
-        }
-        for (reader, frames) in readers.iter().zip(chosen) {
-            for frame in frames {
-                let frame = reader.frame(frame)?;
-                let cell = frame.cell.with_context(|| no_cell(reader))?;
-                rdf.accumulate(&cell, &frame.positions)?;
-            }
-        }
-        Ok(rdf.finish())
+    fn pair_distributions(&self, inputs: &Inputs) -> Result<Vec<PairDistribution>> {
+        let settings =
+            Settings { r_max: self.range, structure_frames: self.rdf_frames, ..Settings::default() };
+        let mut rdf = RadialDistribution::new(inputs, &settings)?.between_molecules(inputs.particles());
+        stream(inputs, &mut [&mut rdf], &mut |_| ())?;
+        let mut pairs = rdf.distributions();
+        pairs.retain(|pair| pair.species != ["all", "all"]);
+        Ok(pairs)
     }
 }
 
@@ -129,44 +109,14 @@ fn whereabouts(what: &str, directory: &Path, stem: &str) -> String {
     format!("{what}: {0}/{stem}.svg, its numbers in {0}/{stem}.csv", directory.display())
 }
 
-/// The largest range that every frame allows.
-fn largest_range(readers: &[TrajectoryReader], frames: &[Vec<usize>]) -> Result<f64> {
-    let mut range = f64::INFINITY;
-    for (reader, frames) in readers.iter().zip(frames) {
-        for &frame in frames {
-            let cell = reader.cell(frame)?.with_context(|| no_cell(reader))?;
-            range = range.min(RadialDistribution::largest_range(&cell));
-        }
-    }
-    Ok(range)
-}
-
-fn no_cell(reader: &TrajectoryReader) -> String {
-    format!("{}: has no periodic cell, which g(r) needs", reader.path().display())
-}
-
-fn displacements(readers: &[TrajectoryReader], stage: Option<&Stage>) -> Result<Vec<SpeciesDisplacement>> {
-    let SpeciesTable { indices, names } = species(readers[0].centre_species()?, &readers[0])?;
-    let mut msd = MeanSquaredDisplacement::new(&indices, &names, POINTS_PER_DECADE);
-    for reader in readers {
-        msd.next_trajectory();
-        for frame in trajectories::frames_of(reader, stage) {
-            msd.accumulate(reader.time(frame), &reader.unwrapped_centres(frame)?)?;
-        }
-    }
-    Ok(msd.finish())
-}
-
-fn species(table: Option<SpeciesTable>, reader: &TrajectoryReader) -> Result<SpeciesTable> {
-    table.with_context(|| {
-        format!("{}: does not say which particle is of which species", reader.path().display())
-    })
-}
-
-/// At most `most` of the frames, evenly spread.
-fn thin(frames: &[usize], most: usize) -> Vec<usize> {
-    let n = frames.len().min(most.max(1));
-    (0..n).map(|i| frames[i * frames.len() / n]).collect()
+fn displacements(inputs: &Inputs) -> Result<Vec<SpeciesDisplacement>> {
+    let settings = Settings::default();
+    let context = Analysis::new(inputs, &settings);
+    let mut msd = MeanSquaredDisplacement::new(inputs.particles(), &context.lags);
+    stream(inputs, &mut [&mut msd], &mut |_| ())?;
+    let mut curves = msd.curves();
+    curves.retain(|curve| curve.species != "all");
+    Ok(curves)
 }
 
 /// What is drawn: stage, temperature, ions, replicas.
@@ -228,7 +178,8 @@ fn rdf_csv(pairs: &[PairDistribution]) -> String {
     for bin in 0..pairs.first().map_or(0, |pair| pair.r.len()) {
         let _ = write!(text, "{:.4}", pairs[0].r[bin]);
         for pair in pairs {
-            let error = pair.error.as_ref().map_or(String::new(), |e| format!("{:.6}", e[bin]));
+            let error =
+                if pair.error[bin].is_nan() { String::new() } else { format!("{:.6}", pair.error[bin]) };
             let _ = write!(text, ",{:.6},{error}", pair.g[bin]);
         }
         text.push('\n');
@@ -239,7 +190,7 @@ fn rdf_csv(pairs: &[PairDistribution]) -> String {
 /// One line a species and lag.
 fn msd_csv(curves: &[SpeciesDisplacement]) -> String {
     let mut text = String::from("species,t_ps,msd_angstrom2,msd_error,alpha_2,alpha_2_error,origins\n");
-    let number = |x: Option<f64>| x.map_or(String::new(), |x| format!("{x:.6e}"));
+    let number = |x: f64| if x.is_nan() { String::new() } else { format!("{x:.6e}") };
     for curve in curves {
         for p in &curve.points {
             let _ = writeln!(
@@ -251,7 +202,7 @@ fn msd_csv(curves: &[SpeciesDisplacement]) -> String {
                 number(p.msd_error),
                 p.alpha_2,
                 number(p.alpha_2_error),
-                p.origins
+                p.pairs
             );
         }
     }
@@ -263,17 +214,4 @@ fn how_to_go_on(run: &Path) -> String {
         "next: `vitrion info {}` says what the run holds; `vitrion new ckn` writes a configuration of your own to run",
         run.display()
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thinned_frames_spread_over_the_stage() {
-        let frames: Vec<usize> = (10..110).collect();
-        assert_eq!(thin(&frames, 4), [10, 35, 60, 85]);
-        assert_eq!(thin(&frames[..2], 4), [10, 11]);
-        assert!(thin(&[], 4).is_empty());
-    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use plotters::coord::combinators::{LogCoord, WithKeyPoints};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use vitrion_analysis::msd::SpeciesDisplacement;
+use vitrion_analysis::msd::{DisplacementPoint, SpeciesDisplacement};
 
 use super::{FAINT, INK, drawing, log_label, log_ticks, species_colour, spread_labels, text};
 
@@ -105,7 +105,8 @@ fn guide(chart: &mut Chart, times: &Range<f64>, squares: &Range<f64>) -> Result<
 fn draw_curve(chart: &mut Chart, curve: &SpeciesDisplacement, colour: RGBColor) -> Result<()> {
     let points: Vec<_> = curve.points.iter().filter(|p| p.msd > 0.0).collect();
     let edge = |sign: f64| {
-        points.iter().map(move |p| (p.lag, (p.msd + sign * p.msd_error.unwrap_or(0.0)).max(0.5 * p.msd)))
+        let error = |p: &DisplacementPoint| if p.msd_error.is_nan() { 0.0 } else { p.msd_error };
+        points.iter().map(move |p| (p.lag, (p.msd + sign * error(p)).max(0.5 * p.msd)))
     };
     let band: Vec<(f64, f64)> = edge(1.0).chain(edge(-1.0).rev()).collect();
     chart.draw_series([Polygon::new(band, colour.mix(0.2))]).map_err(drawing)?;

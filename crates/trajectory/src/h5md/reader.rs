@@ -87,6 +87,7 @@ pub struct TrajectoryReader {
     particles: Group,
     position: Element,
     velocity: Option<Element>,
+    images: Option<Element>,
     centres: Option<Element>,
     edges: Edges,
     steps: Clock,
@@ -138,6 +139,7 @@ impl TrajectoryReader {
         let steps = steps.unwrap_or(Clock::Fixed { offset: 0.0, increment: 1.0 });
         let times = times.unwrap_or(Clock::Fixed { offset: 0.0, increment: 1.0 });
         let velocity = source.element("velocity", velocity_scale)?;
+        let images = source.element("image", |_| Some(1.0))?;
         let edges = source.edges(&steps)?;
         let centres = match file.group("particles/centres") {
             Ok(group) if group.name() != particles.name() => {
@@ -146,13 +148,16 @@ impl TrajectoryReader {
             _ => None,
         };
         let length = |element: &Option<Element>| element.as_ref().map_or(usize::MAX, |e| e.value.shape()[0]);
-        let frames = shape[0].min(steps.len()).min(times.len()).min(length(&velocity)).min(length(&centres));
+        let frames = [steps.len(), times.len(), length(&velocity), length(&images), length(&centres)]
+            .into_iter()
+            .fold(shape[0], usize::min);
         let mut reader = Self {
             path: path.to_path_buf(),
             file,
             particles,
             position,
             velocity,
+            images,
             centres,
             edges,
             steps,
@@ -227,6 +232,36 @@ impl TrajectoryReader {
     /// All frames, one at a time.
     pub fn iter(&self) -> impl Iterator<Item = Result<ReadFrame, H5mdError>> + '_ {
         (0..self.frames).map(|index| self.frame(index))
+    }
+
+    /// Only the positions of a frame (angstrom).
+    pub fn positions(&self, index: usize) -> Result<Vec<DVec3>, H5mdError> {
+        self.check(index)?;
+        self.vectors(&self.position, index)
+    }
+
+    /// How many cells along each edge a frame's particles have crossed; none where the file does not count them.
+    pub fn images(&self, index: usize) -> Result<Option<Vec<DVec3>>, H5mdError> {
+        self.check(index)?;
+        self.images.as_ref().map(|element| self.vectors(element, index)).transpose()
+    }
+
+    /// Whether the file counts the cells that particles have crossed (`image`).
+    pub fn has_images(&self) -> bool {
+        self.images.is_some()
+    }
+
+    /// Whether the cell of the file has frames of its own, so that it may change.
+    pub fn has_fixed_cell(&self) -> bool {
+        matches!(self.edges, Edges::Fixed(_))
+    }
+
+    /// Per centre: its atom's index among the particles; none where the file has no centres or does not say.
+    pub fn centre_atoms(&self) -> Result<Option<Vec<usize>>, H5mdError> {
+        let Ok(dataset) = self.file.dataset("particles/centres/atom") else { return Ok(None) };
+        let numbers =
+            dataset.read_raw::<u64>().map_err(|e| self.error("particles/centres/atom", reason(&e)))?;
+        Ok(Some(numbers.into_iter().map(|atom| atom as usize).collect()))
     }
 
     /// Only the unwrapped centres of a frame (angstrom).
@@ -316,10 +351,15 @@ impl TrajectoryReader {
         dataset.and_then(|d| d.read_raw::<f64>()).map(Some).map_err(|e| self.error(name, reason(&e)))
     }
 
-    /// Molecule of each particle, from 0; none where the file has none.
+    /// Molecule of each particle, numbered from 0 in the order of their numbers in the file; none where the file has none.
     pub fn molecules(&self) -> Result<Option<Vec<usize>>, H5mdError> {
         let numbers = self.particle_property("molecule")?;
-        Ok(numbers.map(|n| n.iter().map(|m| *m as usize - 1).collect()))
+        Ok(numbers.map(|numbers| {
+            let mut kinds = numbers.clone();
+            kinds.sort_unstable_by(f64::total_cmp);
+            kinds.dedup();
+            numbers.iter().map(|n| kinds.partition_point(|k| k < n)).collect()
+        }))
     }
 
     /// Stages of the run; empty for other programs' files.

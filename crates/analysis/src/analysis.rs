@@ -1,0 +1,130 @@
+//! Streams trajectories through observables.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use vitrion_trajectory::checkpoint::sha256;
+
+use crate::error::AnalysisError;
+use crate::frame::{Frame, Needs};
+use crate::inputs::Inputs;
+use crate::observable::{Context, Entry, Missing, Observable};
+use crate::results::{Outcome, Results};
+use crate::settings::Settings;
+
+/// Part of a new definition of a result: results of earlier versions are measured again.
+const GENERATION: u32 = 1;
+
+/// How far an analysis is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Frames done.
+    pub frames: u64,
+    /// Of so many.
+    pub of: u64,
+}
+
+/// An observable under way.
+struct Running {
+    entry: Entry,
+    key: String,
+    observable: Box<dyn Observable>,
+}
+
+/// Measures `entries`; what `earlier` has of them with the same settings and the same data is taken from there. Outcomes
+/// come in the order of the entries.
+pub fn run(
+    inputs: &Inputs,
+    settings: &Settings,
+    entries: &[Entry],
+    earlier: Option<&Results>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Outcome>, AnalysisError> {
+    let identity = inputs.identity()?;
+    let context = Context::new(inputs, settings);
+    let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+    let mut running: Vec<Running> = Vec::new();
+    for entry in entries {
+        let outcome = match (entry.prepare)(&context) {
+            Err(missing) => Some(failed(*entry, &identity, missing)),
+            Ok(observable) => {
+                let key = key(entry, &*observable, &identity);
+                let known = earlier.and_then(|results| results.with_key(entry.name, &key));
+                if known.is_none() {
+                    running.push(Running { entry: *entry, key, observable });
+                }
+                known.map(|outcome| Outcome { reused: true, ..outcome.clone() })
+            }
+        };
+        outcomes.push(outcome);
+    }
+    if !running.is_empty() {
+        let mut observables: Vec<&mut dyn Observable> = Vec::new();
+        for r in &mut running {
+            observables.push(&mut *r.observable);
+        }
+        stream(inputs, &mut observables, progress)?;
+    }
+    let mut measured = running.into_iter().map(|Running { entry, key, observable }| Outcome {
+        name: entry.name.to_string(),
+        key,
+        reused: false,
+        result: observable.finish(),
+    });
+    Ok(outcomes.into_iter().filter_map(|known| known.or_else(|| measured.next())).collect())
+}
+
+fn failed(entry: Entry, identity: &str, missing: Missing) -> Outcome {
+    let key = digest(&[entry.name, identity, &missing.reason]);
+    Outcome { name: entry.name.to_string(), key, reused: false, result: Err(missing) }
+}
+
+fn key(entry: &Entry, observable: &dyn Observable, identity: &str) -> String {
+    digest(&[entry.name, &GENERATION.to_string(), env!("CARGO_PKG_VERSION"), identity, &observable.key()])
+}
+
+fn digest(parts: &[&str]) -> String {
+    sha256(&parts.join("\n"))
+}
+
+/// Streams all frames through observables; `progress` hears of every frame.
+pub fn stream(
+    inputs: &Inputs,
+    observables: &mut [&mut dyn Observable],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), AnalysisError> {
+    let of: u64 = inputs.trajectories.iter().map(|t| t.frames() as u64).sum();
+    let mut frames = 0;
+    for (number, trajectory) in inputs.trajectories.iter().enumerate() {
+        let ticks = &inputs.clocks()[number].ticks;
+        let mut stream = trajectory.stream();
+        for (index, &tick) in ticks.iter().enumerate() {
+            let wanted: Vec<Needs> = observables.iter().map(|o| o.needs(number, index)).collect();
+            let needs = wanted.iter().fold(Needs::NOTHING, |all, n| all.or(*n));
+            let frame = Frame { trajectory: number, tick, ..stream.next(needs)? };
+            observables
+                .par_iter_mut()
+                .zip(&wanted)
+                .filter(|(_, needs)| **needs != Needs::NOTHING)
+                .try_for_each(|(observable, _)| observable.accumulate(&frame))?;
+            frames += 1;
+            progress(Progress { frames, of });
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Context<'a> {
+    /// For these inputs.
+    pub fn new(inputs: &'a Inputs, settings: &'a Settings) -> Self {
+        let particles = inputs.particles();
+        // What time correlations keep of an origin: at most the positions of atoms and centres, and as much again of
+        // derived vectors. Half of the memory is left to sums and to what is being read.
+        let bytes =
+            2 * size_of::<glam::DVec3>() as u64 * (particles.species.len() + particles.centres.len()) as u64;
+        let affordable = usize::try_from(settings.memory / 2 / bytes.max(1)).unwrap_or(usize::MAX);
+        let origins = settings.origins.min(affordable).max(1);
+        let lags = Arc::new(crate::lags::Lags::new(inputs.clocks(), origins));
+        Self { inputs, settings, lags }
+    }
+}

@@ -1,0 +1,94 @@
+//! What every observable has in common, and the list of them.
+
+use std::sync::Arc;
+
+use crate::error::AnalysisError;
+use crate::frame::{Frame, Needs};
+use crate::inputs::Inputs;
+use crate::lags::Lags;
+use crate::settings::Settings;
+use crate::table::Table;
+use crate::{msd, rdf};
+
+/// Why an observable has no result: a line in the results, never a gap.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Missing {
+    /// What the input lacks, and what would help.
+    pub reason: String,
+}
+
+impl Missing {
+    /// With this reason.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// Something that is measured.
+pub trait Observable: Send {
+    /// Settings and choices that its results depend on: they are measured again when this changes.
+    fn key(&self) -> String;
+    /// What is needed of frame `index` of a trajectory. An observable that reads window means or correlators and no frame
+    /// needs nothing, and does its work in [`Self::finish`].
+    fn needs(&self, trajectory: usize, index: usize) -> Needs;
+    /// Adds a frame; frames come trajectory by trajectory, in the order of time. Only those that it needs something of.
+    fn accumulate(&mut self, frame: &Frame) -> Result<(), AnalysisError>;
+    /// The results.
+    fn finish(self: Box<Self>) -> Result<Vec<Table>, Missing>;
+}
+
+/// What observables are made from.
+pub struct Context<'a> {
+    /// The trajectories.
+    pub inputs: &'a Inputs,
+    /// What the user chose.
+    pub settings: &'a Settings,
+    /// Lags and time origins that all time correlations share.
+    pub lags: Arc<Lags>,
+}
+
+/// Makes an observable, or says what it lacks.
+pub type Prepare = fn(&Context) -> Result<Box<dyn Observable>, Missing>;
+
+/// An observable in the list.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Name for `--only` and in `results.h5`.
+    pub name: &'static str,
+    /// The tables that it makes, and other words for it; `--only` takes them too.
+    pub tables: &'static [&'static str],
+    /// Makes it.
+    pub prepare: Prepare,
+}
+
+/// All observables, in the order of their results.
+pub const OBSERVABLES: &[Entry] = &[
+    Entry { name: "rdf", tables: &["rdf", "coordination"], prepare: rdf::prepare },
+    Entry { name: "msd", tables: &["msd", "alpha_2"], prepare: msd::prepare },
+];
+
+impl Entry {
+    /// Whether a word of `--only` means it: its name, one of its tables, or the beginning of its name up to `_` (`isf`).
+    pub fn is_called(&self, word: &str) -> bool {
+        self.name == word
+            || self.tables.contains(&word)
+            || self.name.strip_prefix(word).is_some_and(|rest| rest.starts_with('_'))
+    }
+}
+
+/// The entries that words mean; all without words.
+pub fn select(words: &[String]) -> Result<Vec<Entry>, AnalysisError> {
+    for word in words {
+        if !OBSERVABLES.iter().any(|entry| entry.is_called(word)) {
+            let names: Vec<&str> = OBSERVABLES.iter().map(|e| e.name).collect();
+            return Err(AnalysisError::Setting {
+                setting: "--only".to_string(),
+                found: format!("there is no observable \"{word}\""),
+                remedy: format!("choose among {}", names.join(", ")),
+            });
+        }
+    }
+    let chosen = |entry: &&Entry| words.is_empty() || words.iter().any(|word| entry.is_called(word));
+    Ok(OBSERVABLES.iter().filter(chosen).copied().collect())
+}

@@ -1,0 +1,229 @@
+//! What an analysis found: `results.h5` and one CSV a table.
+//!
+//! ```text
+//! /                          attributes: format, version, command, inputs (paths)
+//! /observables/NAME          attributes: key (settings and data that it was measured with); missing (why there is no result)
+//! /observables/NAME/TABLE    attributes: definition, columns (their order), notes
+//! /observables/NAME/TABLE/COLUMN   one value a row, with the attribute `unit`
+//! ```
+//!
+//! Files are written completely beside their place and then renamed into it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use hdf5::{File, Group, Location};
+
+use crate::error::AnalysisError;
+use crate::observable::Missing;
+use crate::table::{Column, Table, Values};
+
+/// Kind of file, and the version of its layout.
+const FORMAT: &str = "vitrion-results 1";
+/// Name of the file.
+pub const FILE: &str = "results.h5";
+
+/// One observable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Its name in the list.
+    pub name: String,
+    /// Settings and data that it was measured with.
+    pub key: String,
+    /// Whether it was taken from earlier results.
+    pub reused: bool,
+    /// Its tables, or why there are none.
+    pub result: Result<Vec<Table>, Missing>,
+}
+
+/// All results of one set of inputs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Results {
+    /// Files that were analysed.
+    pub inputs: Vec<PathBuf>,
+    /// Version of the program.
+    pub version: String,
+    /// Command line.
+    pub command: String,
+    /// What a user should know about the inputs.
+    pub notes: Vec<String>,
+    /// In the order of the list of observables.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Results {
+    /// An observable that was measured with this key and has results.
+    pub fn with_key(&self, name: &str, key: &str) -> Option<&Outcome> {
+        self.outcomes.iter().find(|o| o.name == name && o.key == key && o.result.is_ok())
+    }
+
+    /// A table by its name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten().find(|t| t.name == name)
+    }
+
+    /// Reads `results.h5` of a directory; none where there is no such file.
+    pub fn read(directory: &Path) -> Result<Option<Self>, AnalysisError> {
+        let path = directory.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let broken = |reason: String| AnalysisError::Results {
+            path: path.clone(),
+            found: format!("cannot be read as results: {reason}"),
+            remedy: "move it away and analyse again".to_string(),
+        };
+        hdf5::silence_errors(true);
+        let file = File::open(&path).map_err(|e| broken(e.to_string()))?;
+        match text_attribute(&file, "format") {
+            Ok(format) if format == FORMAT => {
+                Self::from_file(&file).map(Some).map_err(|e| broken(e.to_string()))
+            }
+            Ok(format) => Err(broken(format!("its format is `{format}`, not `{FORMAT}`"))),
+            Err(_) => Err(broken("it does not say its format".to_string())),
+        }
+    }
+
+    fn from_file(file: &File) -> hdf5::Result<Self> {
+        let inputs = text_attributes(file, "inputs")?.into_iter().map(PathBuf::from).collect();
+        let group = file.group("observables")?;
+        let order = text_attributes(&group, "order")?;
+        let outcomes = order.iter().map(|name| read_outcome(&group.group(name)?, name));
+        Ok(Self {
+            inputs,
+            version: text_attribute(file, "version")?,
+            command: text_attribute(file, "command")?,
+            notes: text_attributes(file, "notes")?,
+            outcomes: outcomes.collect::<hdf5::Result<_>>()?,
+        })
+    }
+
+    /// Writes `results.h5` and the CSVs into a directory, over earlier ones of the same names.
+    pub fn write(&self, directory: &Path) -> Result<(), AnalysisError> {
+        fs::create_dir_all(directory).map_err(|e| failed(directory, &e.to_string()))?;
+        for table in self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten() {
+            let path = directory.join(format!("{}.csv", table.name));
+            replace(&path, |new| fs::write(new, table.to_csv()).map_err(|e| e.to_string()))?;
+        }
+        replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))
+    }
+
+    fn to_file(&self, path: &Path) -> hdf5::Result<()> {
+        let file = File::create(path)?;
+        let inputs: Vec<String> = self.inputs.iter().map(|p| p.display().to_string()).collect();
+        write_text(&file, "format", FORMAT)?;
+        write_text(&file, "version", &self.version)?;
+        write_text(&file, "command", &self.command)?;
+        write_texts(&file, "inputs", &inputs)?;
+        write_texts(&file, "notes", &self.notes)?;
+        let group = file.create_group("observables")?;
+        let order: Vec<String> = self.outcomes.iter().map(|o| o.name.clone()).collect();
+        write_texts(&group, "order", &order)?;
+        for outcome in &self.outcomes {
+            write_outcome(&group.create_group(&outcome.name)?, outcome)?;
+        }
+        file.flush()
+    }
+}
+
+/// Writes a file beside its place, then renames it.
+fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), AnalysisError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    write(&new)
+        .and_then(|()| fs::rename(&new, path).map_err(|e| e.to_string()))
+        .map_err(|reason| failed(path, &reason))
+}
+
+fn failed(path: &Path, reason: &str) -> AnalysisError {
+    AnalysisError::Results {
+        path: path.to_path_buf(),
+        found: format!("cannot be written: {reason}"),
+        remedy: "check the directory, its permissions and the disk, or choose another with --out".to_string(),
+    }
+}
+
+fn write_outcome(group: &Group, outcome: &Outcome) -> hdf5::Result<()> {
+    write_text(group, "key", &outcome.key)?;
+    let tables = match &outcome.result {
+        Ok(tables) => tables,
+        Err(missing) => return write_text(group, "missing", &missing.reason),
+    };
+    let order: Vec<String> = tables.iter().map(|t| t.name.clone()).collect();
+    write_texts(group, "tables", &order)?;
+    for table in tables {
+        let group = group.create_group(&table.name)?;
+        let columns: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+        write_text(&group, "definition", &table.definition)?;
+        write_texts(&group, "columns", &columns)?;
+        write_texts(&group, "notes", &table.notes)?;
+        for column in &table.columns {
+            let builder = group.new_dataset_builder();
+            let dataset = match &column.values {
+                Values::Real(values) => builder.with_data(values).create(column.name.as_str())?,
+                Values::Integer(values) => builder.with_data(values).create(column.name.as_str())?,
+                Values::Text(values) => builder.with_data(&texts(values)).create(column.name.as_str())?,
+            };
+            write_text(&dataset, "unit", &column.unit)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_outcome(group: &Group, name: &str) -> hdf5::Result<Outcome> {
+    let result = match text_attribute(group, "missing") {
+        Ok(reason) => Err(Missing { reason }),
+        Err(_) => Ok(text_attributes(group, "tables")?
+            .iter()
+            .map(|name| read_table(&group.group(name)?, name))
+            .collect::<hdf5::Result<_>>()?),
+    };
+    Ok(Outcome { name: name.to_string(), key: text_attribute(group, "key")?, reused: true, result })
+}
+
+fn read_table(group: &Group, name: &str) -> hdf5::Result<Table> {
+    let columns = text_attributes(group, "columns")?.into_iter().map(|name| {
+        let dataset = group.dataset(&name)?;
+        let values = match dataset.dtype()?.to_descriptor()? {
+            TypeDescriptor::Float(_) => Values::Real(dataset.read_raw()?),
+            TypeDescriptor::Integer(_) => Values::Integer(dataset.read_raw()?),
+            _ => Values::Text(dataset.read_raw::<VarLenUnicode>()?.iter().map(ToString::to_string).collect()),
+        };
+        Ok(Column { unit: text_attribute(&dataset, "unit")?, name, values })
+    });
+    Ok(Table {
+        name: name.to_string(),
+        definition: text_attribute(group, "definition")?,
+        columns: columns.collect::<hdf5::Result<_>>()?,
+        notes: text_attributes(group, "notes")?,
+    })
+}
+
+/// HDF5 texts end at the first NUL, which no name contains.
+fn text(value: &str) -> VarLenUnicode {
+    VarLenUnicode::from_str(&value.replace('\0', "")).unwrap_or_default()
+}
+
+fn texts(values: &[String]) -> Vec<VarLenUnicode> {
+    values.iter().map(|v| text(v)).collect()
+}
+
+fn write_text(location: &Location, name: &str, value: &str) -> hdf5::Result<()> {
+    location.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&text(value))
+}
+
+fn write_texts(location: &Location, name: &str, values: &[String]) -> hdf5::Result<()> {
+    location.new_attr_builder().with_data(&texts(values)).create(name).map(|_| ())
+}
+
+fn text_attribute(location: &Location, name: &str) -> hdf5::Result<String> {
+    Ok(location.attr(name)?.read_scalar::<VarLenUnicode>()?.to_string())
+}
+
+fn text_attributes(location: &Location, name: &str) -> hdf5::Result<Vec<String>> {
+    let attribute = location.attr(name)?;
+    Ok(attribute.read_raw::<VarLenUnicode>()?.iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,31 @@
+//! What a user chooses.
+
+/// Settings of all observables. An observable's results are measured again when a setting that it uses changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Wave numbers of scattering functions (1/angstrom).
+    pub wave_numbers: Vec<f64>,
+    /// Range of pair distributions (angstrom); half the smallest height of the cell, at most 12, if none.
+    pub r_max: Option<f64>,
+    /// Bins of pair distributions; of about 0.05 angstrom each, if none.
+    pub r_bins: Option<usize>,
+    /// Most time origins a trajectory.
+    pub origins: usize,
+    /// Most frames a trajectory for static structure, spread evenly.
+    pub structure_frames: usize,
+    /// Memory for everything that is held (bytes).
+    pub memory: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wave_numbers: vec![3.7, 6.3],
+            r_max: None,
+            r_bins: None,
+            origins: 1000,
+            structure_frames: 1000,
+            memory: 4_000_000_000,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `vitrion analyze`: observables of trajectories, into one results file and tables.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use vitrion_analysis::analysis;
+use vitrion_analysis::inputs::Inputs;
+use vitrion_analysis::observable::{OBSERVABLES, select};
+use vitrion_analysis::results::{self, Outcome as Found, Results};
+use vitrion_analysis::settings::Settings;
+use vitrion_core::units::{Dimension, parse_quantity};
+
+use super::forces::length;
+use crate::progress::FrameBar;
+use crate::{Outcome, console, trajectories};
+
+/// Measure structure and dynamics from trajectories, with errors, into results.h5 and CSV tables
+///
+/// Several files, and the replicas of a run, are independent trajectories of one system. Frames are streamed: memory does not
+/// grow with the length of a trajectory. What was measured before with the same settings from the same data is not measured
+/// again. What an observable lacks is a line in the results.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  vitrion analyze ckn-run                                   everything, into ckn-run/analysis
+  vitrion analyze ckn-run --only msd,rdf --r-max \"10 angstrom\"
+  vitrion analyze a.h5 b.h5 --out ab                        two replicas, any H5MD with species")]
+pub struct Analyze {
+    /// Run directories or H5MD files
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// Where to write [default: `analysis` in the run directory, or beside the first file]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Only these observables, separated by commas
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// Stage of a run [default: the last one with frames]
+    #[arg(long, value_name = "NAME")]
+    stage: Option<String>,
+
+    /// Wave numbers of scattering functions, separated by commas [default: 3.7 and 6.3 1/angstrom]
+    #[arg(long, value_name = "WAVE NUMBER,...", value_delimiter = ',', value_parser = wave_number)]
+    q: Vec<f64>,
+
+    /// Largest distance of pair distributions [default: 12 angstrom, or half the cell]
+    #[arg(long, value_name = "LENGTH", value_parser = length)]
+    r_max: Option<f64>,
+
+    /// Bins of pair distributions [default: of 0.05 angstrom]
+    #[arg(long, value_name = "N")]
+    r_bins: Option<std::num::NonZeroUsize>,
+
+    /// Most time origins a trajectory
+    #[arg(long, value_name = "N", default_value = "1000")]
+    origins: std::num::NonZeroUsize,
+
+    /// Most frames a trajectory for static structure, spread evenly
+    #[arg(long, value_name = "N", default_value = "1000")]
+    structure_frames: std::num::NonZeroUsize,
+
+    /// Memory to work in, e.g. 512MB; fewer time origins are held where it does not suffice
+    #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = bytes)]
+    memory: u64,
+}
+
+fn wave_number(text: &str) -> Result<f64, String> {
+    let q = parse_quantity(text.trim(), Dimension::WaveNumber).map_err(|e| e.to_string())?;
+    if q > 0.0 && q.is_finite() { Ok(q) } else { Err("a wave number is above zero".to_string()) }
+}
+
+/// 512MB, 4 GB, 1.5GiB.
+fn bytes(text: &str) -> Result<u64, String> {
+    let help = || format!("\"{text}\" is no size; write e.g. 512MB or 4GB");
+    let text = text.trim();
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(help)?;
+    let number: f64 = text[..end].parse().map_err(|_| help())?;
+    let unit = match text[end..].trim() {
+        "B" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "TB" => 1e12,
+        "KiB" => 1024.0,
+        "MiB" => 1024f64.powi(2),
+        "GiB" => 1024f64.powi(3),
+        _ => return Err(help()),
+    };
+    let size = number * unit;
+    if size >= 1e6 { Ok(size as u64) } else { Err("at least 1MB is needed".to_string()) }
+}
+
+impl Analyze {
+    /// Measures, writes, and prints a table.
+    pub fn execute(&self) -> Result<Outcome> {
+        let entries = select(&self.only)?;
+        let inputs = trajectories::inputs(&self.inputs, self.stage.as_deref())?;
+        let settings = self.settings();
+        let directory = self.directory();
+        let earlier = Results::read(&directory)?;
+        check_same_inputs(earlier.as_ref(), &inputs, &directory)?;
+        for note in inputs.notes() {
+            console::say(&format!("note: {note}"));
+        }
+        let mut bar = FrameBar::new();
+        let outcomes = analysis::run(&inputs, &settings, &entries, earlier.as_ref(), &mut |p| {
+            bar.update(p.frames, p.of);
+        });
+        bar.clear();
+        let results = assemble(&inputs, outcomes?, earlier);
+        results.write(&directory)?;
+        console::print(&summary(&results))?;
+        console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
+        Ok(Outcome::Done)
+    }
+
+    fn settings(&self) -> Settings {
+        let defaults = Settings::default();
+        Settings {
+            wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { self.q.clone() },
+            r_max: self.r_max,
+            r_bins: self.r_bins.map(Into::into),
+            origins: self.origins.into(),
+            structure_frames: self.structure_frames.into(),
+            memory: self.memory,
+        }
+    }
+
+    fn directory(&self) -> PathBuf {
+        match (&self.out, &self.inputs[0]) {
+            (Some(directory), _) => directory.clone(),
+            (None, run) if run.is_dir() => run.join("analysis"),
+            (None, file) => file.parent().unwrap_or(Path::new("")).join("analysis"),
+        }
+    }
+}
+
+/// Results of other files are not replaced.
+fn check_same_inputs(earlier: Option<&Results>, inputs: &Inputs, directory: &Path) -> Result<()> {
+    match earlier {
+        Some(earlier) if earlier.inputs != absolute(inputs) => {
+            let names: Vec<String> = earlier.inputs.iter().map(|p| p.display().to_string()).collect();
+            bail!(
+                "{}: holds results of other inputs ({}); choose another place with --out, or move it away",
+                directory.join(results::FILE).display(),
+                names.join(", ")
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
+    let resolve = |path: PathBuf| path.canonicalize().unwrap_or(path);
+    inputs.paths().into_iter().map(resolve).collect()
+}
+
+/// What was found now, and what earlier analyses found of the other observables.
+fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> Results {
+    let mut all: Vec<Found> = earlier.map_or_else(Vec::new, |e| e.outcomes);
+    for outcome in outcomes {
+        match all.iter_mut().find(|o| o.name == outcome.name) {
+            Some(place) => *place = outcome,
+            None => all.push(outcome),
+        }
+    }
+    all.sort_by_key(|o| OBSERVABLES.iter().position(|e| e.name == o.name));
+    Results {
+        inputs: absolute(inputs),
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        notes: inputs.notes(),
+        outcomes: all,
+    }
+}
+
+/// A line a table, and a line for everything that is missing.
+fn summary(results: &Results) -> String {
+    let mut rows = Vec::new();
+    for outcome in &results.outcomes {
+        match &outcome.result {
+            Ok(tables) => {
+                for table in tables {
+                    let state = if outcome.reused { "kept" } else { "measured" };
+                    let file = format!("{}.csv", table.name);
+                    rows.push(vec![outcome.name.clone(), state.to_string(), file, table.rows().to_string()]);
+                }
+            }
+            Err(missing) => {
+                rows.push(vec![
+                    outcome.name.clone(),
+                    "missing".to_string(),
+                    missing.reason.clone(),
+                    String::new(),
+                ]);
+            }
+        }
+    }
+    console::table(&["observable", "state", "table", "rows"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_memory_are_read() {
+        assert_eq!(bytes("512MB"), Ok(512_000_000));
+        assert_eq!(bytes(" 1.5 GiB"), Ok(1_610_612_736));
+        for wrong in ["4", "GB", "4 apples", "-1GB", "1kB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn wave_numbers_need_units() {
+        assert_eq!(wave_number("3.7 1/angstrom"), Ok(3.7));
+        assert!(wave_number("3.7").is_err() && wave_number("0 1/angstrom").is_err());
+    }
+}
