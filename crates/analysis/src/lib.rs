@@ -10,6 +10,7 @@ pub mod error;
 pub mod fits;
 pub mod frame;
 pub mod frame_average;
+pub mod heterogeneity;
 pub mod inputs;
 pub mod jackknife;
 pub mod lags;

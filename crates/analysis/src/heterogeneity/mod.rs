@@ -1,0 +1,7 @@
+//! Dynamic heterogeneity: which ions jump, which do not, and how both move.
+//!
+//! All of it works on window means of the ions' centres (the mean of each ion's unwrapped position over consecutive windows). J
+//! ions jumped within a span of time, NJ ions did not; the classes hold for that span only. Saito et al., Acta Mater. (2024),
+//! doi:10.1016/j.actamat.2024.120536.
+
+pub mod jumps;
