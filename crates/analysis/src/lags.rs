@@ -77,6 +77,13 @@ impl Lags {
         Self { ticks, ..self.clone() }
     }
 
+    /// Those of the lags that are at least `shortest` and at most `longest` long (ps).
+    #[must_use]
+    pub fn within(&self, shortest: f64, longest: f64) -> Self {
+        let chosen = (0..self.len()).filter(|&lag| (shortest..=longest).contains(&self.time(lag)));
+        Self { ticks: chosen.map(|lag| self.ticks[lag]).collect(), ..self.clone() }
+    }
+
     /// Number of lags.
     pub fn len(&self) -> usize {
         self.ticks.len()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
+use crate::heterogeneity::jump_statistics;
 use crate::inputs::Inputs;
 use crate::lags::Lags;
 use crate::settings::Settings;
@@ -66,6 +67,20 @@ pub struct Entry {
 pub const OBSERVABLES: &[Entry] = &[
     Entry { name: "rdf", tables: &["rdf", "coordination"], prepare: rdf::prepare },
     Entry { name: "msd", tables: &["msd", "alpha_2"], prepare: msd::prepare },
+    Entry {
+        name: "jumps",
+        tables: &[
+            "jumps",
+            "j_fraction",
+            "waiting_times",
+            "jump_rates",
+            "trajectory_map",
+            "displacement_map",
+            "j_density",
+            "strings",
+        ],
+        prepare: jump_statistics::prepare,
+    },
 ];
 
 impl Entry {

@@ -1,5 +1,7 @@
 //! What a user chooses.
 
+use crate::heterogeneity::jumps::JumpRule;
+
 /// Settings of all observables. An observable's results are measured again when a setting that it uses changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -13,6 +15,14 @@ pub struct Settings {
     pub origins: usize,
     /// Most frames a trajectory for static structure, spread evenly.
     pub structure_frames: usize,
+    /// Length of the windows on whose means jumps are found (ps); those of the file, else 4 ns, if none.
+    pub jump_window: Option<f64>,
+    /// Displacement of a jump (angstrom); 2.5 if none.
+    pub jump_threshold: Option<f64>,
+    /// Which window means are compared.
+    pub jump_rule: JumpRule,
+    /// Span within which J ions jump (ps); 12 us, or the length of the trajectory, if none.
+    pub jump_span: Option<f64>,
     /// Memory for everything that is held (bytes).
     pub memory: u64,
 }
@@ -25,6 +35,10 @@ impl Default for Settings {
             r_bins: None,
             origins: 1000,
             structure_frames: 1000,
+            jump_window: None,
+            jump_threshold: None,
+            jump_rule: JumpRule::default(),
+            jump_span: None,
             memory: 4_000_000_000,
         }
     }

@@ -138,6 +138,11 @@ impl Table {
     }
 }
 
+/// A count as a whole number of a column.
+pub fn whole(count: usize) -> i64 {
+    (count as u64).cast_signed()
+}
+
 /// Without what the last bits of f64 add: 0.6000000000000001 is 0.6. For axes, whose numbers are round.
 pub fn decimal(x: f64) -> f64 {
     format!("{x:.11e}").parse().unwrap_or(x)

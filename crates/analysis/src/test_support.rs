@@ -6,16 +6,27 @@ use glam::{DMat3, DVec3};
 use vitrion_core::cell::Cell;
 use vitrion_core::random::{Counter, Stream};
 
+use crate::analysis::stream;
 use crate::clock::Clock;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::inputs::{FrameStream, Inputs, Trajectory};
+use crate::observable::{Context, Prepare};
 use crate::particles::Particles;
+use crate::settings::Settings;
+use crate::table::Table;
 
 /// A cell without a right angle.
 pub fn triclinic() -> Cell {
     let columns = [DVec3::new(12.0, 0.0, 0.0), DVec3::new(3.0, 11.0, 0.0), DVec3::new(-2.0, 4.0, 10.0)];
     Cell::new(DMat3::from_cols(columns[0], columns[1], columns[2])).unwrap()
+}
+
+/// The tables of one observable.
+pub fn measure(inputs: &Inputs, settings: &Settings, prepare: Prepare) -> Vec<Table> {
+    let mut observable = prepare(&Context::new(inputs, settings)).unwrap();
+    stream(inputs, &mut [&mut *observable], &mut |_| ()).unwrap();
+    observable.finish().unwrap()
 }
 
 /// Anywhere, also outside the cell.

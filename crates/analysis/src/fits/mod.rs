@@ -8,6 +8,7 @@ pub mod arrhenius;
 pub mod kww;
 pub mod least_squares;
 pub mod line;
+pub mod parameters;
 pub mod power_law;
 pub mod refit;
 pub mod trimmed_mean;

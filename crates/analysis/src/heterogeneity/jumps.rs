@@ -41,6 +41,15 @@ impl JumpRule {
         }
     }
 
+    /// The one that it is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Paper => Self::Complete,
+            Self::Complete => Self::Paper,
+        }
+    }
+
     /// Windows between those that are compared.
     fn reach(self) -> usize {
         match self {
@@ -220,7 +229,9 @@ mod tests {
 
     fn find(means: &[Vec<DVec3>], rule: JumpRule) -> Jumps {
         let mut finder = JumpFinder::new(means[0].len(), rule, 2.5);
-        means.iter().for_each(|m| finder.accumulate(m));
+        for m in means {
+            finder.accumulate(m);
+        }
         finder.finish()
     }
 
@@ -306,7 +317,7 @@ mod tests {
         for span in [2, 10, 50] {
             let parts = found.jumping_parts(span);
             let mean = parts.iter().sum::<f64>() / f64::from(ions);
-            let exact = 1.0 - (1.0 - p).powi(span as i32 - 1);
+            let exact = 1.0 - f64::powf(1.0 - p, span as f64 - 1.0);
             // Each ion gives at least windows/span independent spans; four errors.
             let tolerance = 4.0 * (exact * (1.0 - exact) * span as f64 / (f64::from(ions) * 200.0)).sqrt();
             assert!((mean - exact).abs() < tolerance, "{span}: {mean} {exact}");

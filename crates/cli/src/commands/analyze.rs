@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use vitrion_analysis::analysis;
+use vitrion_analysis::heterogeneity::jumps::JumpRule;
 use vitrion_analysis::inputs::Inputs;
 use vitrion_analysis::observable::{OBSERVABLES, select};
 use vitrion_analysis::results::{self, Outcome as Found, Results};
@@ -63,6 +64,22 @@ pub struct Analyze {
     #[arg(long, value_name = "N", default_value = "1000")]
     structure_frames: std::num::NonZeroUsize,
 
+    /// Length of the windows on whose means jumps are found [default: those of the run, else 4 ns]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    jump_window: Option<f64>,
+
+    /// Displacement of window means that is a jump [default: 2.5 angstrom]
+    #[arg(long, value_name = "LENGTH", value_parser = length)]
+    jump_threshold: Option<f64>,
+
+    /// Window means that are compared: successive ones (paper), or those before and after a window (complete)
+    #[arg(long, value_name = "RULE", default_value = "paper", value_parser = jump_rule)]
+    jump_rule: JumpRule,
+
+    /// Span within which J ions jump [default: 12 us, or the length of the trajectory]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    jump_span: Option<f64>,
+
     /// Memory to work in, e.g. 512MB; fewer time origins are held where it does not suffice
     #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = bytes)]
     memory: u64,
@@ -71,6 +88,15 @@ pub struct Analyze {
 fn wave_number(text: &str) -> Result<f64, String> {
     let q = parse_quantity(text.trim(), Dimension::WaveNumber).map_err(|e| e.to_string())?;
     if q > 0.0 && q.is_finite() { Ok(q) } else { Err("a wave number is above zero".to_string()) }
+}
+
+fn duration(text: &str) -> Result<f64, String> {
+    let t = parse_quantity(text.trim(), Dimension::Time).map_err(|e| e.to_string())?;
+    if t > 0.0 && t.is_finite() { Ok(t) } else { Err("a time is above zero".to_string()) }
+}
+
+fn jump_rule(text: &str) -> Result<JumpRule, String> {
+    JumpRule::named(text).ok_or_else(|| "choose `paper` or `complete`".to_string())
 }
 
 /// 512MB, 4 GB, 1.5GiB.
@@ -126,6 +152,10 @@ impl Analyze {
             r_bins: self.r_bins.map(Into::into),
             origins: self.origins.into(),
             structure_frames: self.structure_frames.into(),
+            jump_window: self.jump_window,
+            jump_threshold: self.jump_threshold,
+            jump_rule: self.jump_rule,
+            jump_span: self.jump_span,
             memory: self.memory,
         }
     }
