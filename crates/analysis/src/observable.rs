@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
-use crate::heterogeneity::jump_statistics;
+use crate::heterogeneity::{class_dynamics, jump_statistics};
 use crate::inputs::Inputs;
 use crate::lags::Lags;
 use crate::settings::Settings;
@@ -80,6 +80,11 @@ pub const OBSERVABLES: &[Entry] = &[
             "strings",
         ],
         prepare: jump_statistics::prepare,
+    },
+    Entry {
+        name: "heterogeneity",
+        tables: &["heterogeneity", "msd_classes", "alpha_2_classes", "isf_jumping_only", "rdf_classes"],
+        prepare: class_dynamics::prepare,
     },
 ];
 

@@ -54,6 +54,16 @@ pub struct Lag {
     pub errors: Vec<f64>,
 }
 
+/// Sums at one lag.
+pub struct LagSums {
+    /// Length (ps).
+    pub time: f64,
+    /// Of each group of particles or wave vectors, over all trajectories.
+    pub groups: Vec<Vec<f64>>,
+    /// Of each trajectory.
+    pub trajectories: Vec<Vec<f64>>,
+}
+
 impl<C: Correlation> PairAverage<C> {
     /// Nothing yet.
     pub fn new(correlation: C, lags: &Arc<Lags>) -> Self {
@@ -105,6 +115,18 @@ impl<C: Correlation> PairAverage<C> {
         if self.lags.is_origin(frame.trajectory, frame.tick) {
             self.origins.insert(frame.tick, now);
         }
+    }
+
+    /// Sums at each lag that has pairs, in units that are nearly independent: for quantities that need several lags.
+    pub fn sums(&self) -> Vec<LagSums> {
+        (0..self.lags.len())
+            .filter(|&lag| self.pairs[lag] > 0)
+            .map(|lag| LagSums {
+                time: self.lags.time(lag),
+                groups: self.groups[lag].clone(),
+                trajectories: self.blocks.iter().map(|t| jackknife::total(&t[lag])).collect(),
+            })
+            .collect()
     }
 
     /// `function` of the sums, at each lag that has pairs.

@@ -4,6 +4,7 @@
 //! ions jumped within a span of time, NJ ions did not; the classes hold for that span only. Saito et al., Acta Mater. (2024),
 //! doi:10.1016/j.actamat.2024.120536.
 
+pub mod class_dynamics;
 pub mod density_field;
 pub mod jump_statistics;
 pub mod jumps;
