@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
-use crate::heterogeneity::{class_dynamics, jump_statistics};
+use crate::heterogeneity::{class_dynamics, collectivity, jump_statistics};
 use crate::inputs::Inputs;
 use crate::lags::Lags;
 use crate::settings::Settings;
@@ -85,6 +85,11 @@ pub const OBSERVABLES: &[Entry] = &[
         name: "heterogeneity",
         tables: &["heterogeneity", "msd_classes", "alpha_2_classes", "isf_jumping_only", "rdf_classes"],
         prepare: class_dynamics::prepare,
+    },
+    Entry {
+        name: "collectivity",
+        tables: &["h", "collective_volume", "collectivity"],
+        prepare: collectivity::prepare,
     },
 ];
 

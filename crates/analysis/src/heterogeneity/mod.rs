@@ -5,6 +5,7 @@
 //! doi:10.1016/j.actamat.2024.120536.
 
 pub mod class_dynamics;
+pub mod collectivity;
 pub mod density_field;
 pub mod jump_statistics;
 pub mod jumps;
