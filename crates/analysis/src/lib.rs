@@ -14,6 +14,7 @@ pub mod heterogeneity;
 pub mod inputs;
 pub mod jackknife;
 pub mod lags;
+pub mod mechanics;
 pub mod msd;
 pub mod observable;
 pub mod pair_average;

@@ -7,6 +7,7 @@ use crate::frame::{Frame, Needs};
 use crate::heterogeneity::{class_dynamics, collectivity, jump_statistics};
 use crate::inputs::Inputs;
 use crate::lags::Lags;
+use crate::mechanics::{green_kubo, ion_stress};
 use crate::settings::Settings;
 use crate::table::Table;
 use crate::{msd, rdf};
@@ -91,6 +92,12 @@ pub const OBSERVABLES: &[Entry] = &[
         tables: &["h", "collective_volume", "collectivity"],
         prepare: collectivity::prepare,
     },
+    Entry {
+        name: "viscosity",
+        tables: &["stress_relaxation", "viscosity", "dynamic_moduli"],
+        prepare: green_kubo::prepare,
+    },
+    Entry { name: "ion_stress", tables: &["ion_stress_histogram"], prepare: ion_stress::prepare },
 ];
 
 impl Entry {

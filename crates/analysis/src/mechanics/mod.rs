@@ -1,0 +1,4 @@
+//! Mechanics: how stress relaxes.
+
+pub mod green_kubo;
+pub mod ion_stress;
