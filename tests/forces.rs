@@ -6,6 +6,8 @@
 mod derivatives;
 #[path = "forces/fixtures.rs"]
 mod fixtures;
+#[path = "forces/mixed_accuracy.rs"]
+mod mixed_accuracy;
 #[path = "forces/nist_water.rs"]
 mod nist_water;
 #[path = "forces/reference_kernel.rs"]

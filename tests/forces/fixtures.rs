@@ -84,16 +84,22 @@ impl System {
 
     /// `n` copies along each edge, copy after copy.
     pub fn replicated(&self, n: usize) -> Self {
+        self.repeated([n; 3])
+    }
+
+    /// So many copies along each edge vector, copy after copy.
+    pub fn repeated(&self, [n_a, n_b, n_c]: [usize; 3]) -> Self {
+        let count = n_a * n_b * n_c;
         let copies =
-            (0..n * n * n).map(|c| DVec3::new((c % n) as f64, (c / n % n) as f64, (c / n / n) as f64));
+            (0..count).map(|c| DVec3::new((c % n_a) as f64, (c / n_a % n_b) as f64, (c / n_a / n_b) as f64));
         let kinds: Vec<usize> = self.topology.molecules.iter().map(|m| m.kind).collect();
         let species = self.topology.species.clone();
+        let h = self.cell.matrix();
+        let edges = DMat3::from_cols(h.x_axis * n_a as f64, h.y_axis * n_b as f64, h.z_axis * n_c as f64);
         Self {
-            topology: Topology::new(species, self.topology.kinds.clone(), &kinds.repeat(n * n * n)),
-            cell: self.cell.scaled(n as f64),
-            positions: copies
-                .flat_map(|c| self.positions.iter().map(move |&r| r + self.cell.matrix() * c))
-                .collect(),
+            topology: Topology::new(species, self.topology.kinds.clone(), &kinds.repeat(count)),
+            cell: Cell::new(edges).unwrap(),
+            positions: copies.flat_map(|c| self.positions.iter().map(move |&r| r + h * c)).collect(),
             force_field: self.force_field.clone(),
         }
     }
