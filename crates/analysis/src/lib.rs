@@ -24,6 +24,7 @@ pub mod rdf;
 pub mod results;
 pub mod settings;
 pub mod table;
+pub mod thermodynamics;
 
 #[cfg(test)]
 mod test_support;

@@ -10,7 +10,7 @@ use crate::lags::Lags;
 use crate::mechanics::{green_kubo, ion_stress};
 use crate::settings::Settings;
 use crate::table::Table;
-use crate::{msd, rdf};
+use crate::{msd, rdf, thermodynamics};
 
 /// Why an observable has no result: a line in the results, never a gap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +96,11 @@ pub const OBSERVABLES: &[Entry] = &[
         name: "viscosity",
         tables: &["stress_relaxation", "viscosity", "dynamic_moduli"],
         prepare: green_kubo::prepare,
+    },
+    Entry {
+        name: "thermodynamics",
+        tables: &["density", "enthalpy", "glass_transition"],
+        prepare: thermodynamics::prepare,
     },
     Entry { name: "ion_stress", tables: &["ion_stress_histogram"], prepare: ion_stress::prepare },
 ];

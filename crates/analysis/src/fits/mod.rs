@@ -5,6 +5,7 @@
 //! blocks ([`refit`]), never from the scatter of the points around the fit.
 
 pub mod arrhenius;
+pub mod broken_line;
 pub mod kww;
 pub mod least_squares;
 pub mod line;
