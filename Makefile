@@ -6,6 +6,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 VITRION = target/release/vitrion
 DEMO ?= demo
+# Runs of the long checks are kept here: an interrupted `make validate` goes on.
+VALIDATE ?= target/validate
+PYTHON ?= python3
 
 .PHONY: help setup build demo test lint bench validate
 
@@ -39,6 +42,10 @@ test: lint
 bench: build
 	$(VITRION) bench
 
-# Checks too long for every change are tests marked #[ignore]; each prints what it measured.
-validate: setup
+# Checks too long for every change: tests marked #[ignore], each of which prints what it measured, and the simulations of
+# tests/validate, whose Python packages go into an environment of their own.
+validate: build
 	$(CARGO) test --release --workspace -- --ignored --nocapture --test-threads=1
+	test -x $(VALIDATE)/python/bin/python || $(PYTHON) -m venv $(VALIDATE)/python
+	$(VALIDATE)/python/bin/pip install --quiet --requirement tests/validate/requirements.txt
+	$(VALIDATE)/python/bin/python tests/validate/validate.py --vitrion $(VITRION) --dir $(VALIDATE)

@@ -1,0 +1,62 @@
+"""The long physics checks: runs the configurations of this folder with `vitrion` and compares what they give.
+
+    python tests/validate/validate.py --vitrion target/release/vitrion --dir target/validate
+
+Runs go on where they were interrupted, finished ones are only read. Prints one table a check (quantity, ours, reference,
+standard error, tolerance and where it comes from) and ends with 1 if anything failed. `--only` takes names of checks.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import cooling
+import density
+import drift
+import ensembles
+import melt
+
+CONFIGS = Path(__file__).parent / "configs"
+
+# Name of a check: the configuration that it runs, and what it does with the run directory.
+CHECKS = {
+    "melt": ("melt-nvt-4fs", melt.check),
+    "kinetic": ("melt-nvt-4fs", lambda d: ensembles.check_kinetic(d, "produce")),
+    "density": ("density-and-cooling", density.check),
+    "cooling": ("density-and-cooling", cooling.check),
+    "pressures": ("two-pressures", lambda d: ensembles.check_pressures(d, "produce")),
+    "drift-4fs": ("drift-4fs", lambda d: drift.check(d, "nve")),
+    "drift-1fs": ("drift-1fs", lambda d: drift.check(d, "nve")),
+    "melt-2fs": ("melt-nvt-2fs", melt.check),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vitrion", default="target/release/vitrion", help="the program [%(default)s]")
+    parser.add_argument("--dir", default="target/validate", type=Path, help="where runs are kept [%(default)s]")
+    parser.add_argument("--only", nargs="+", choices=CHECKS, default=list(CHECKS), metavar="CHECK", help=", ".join(CHECKS))
+    parser.add_argument("--threads", type=int, help="threads of each run; all cores by default")
+    parser.add_argument("--no-run", action="store_true", help="only read what has been run")
+    arguments = parser.parse_args()
+    arguments.dir.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for name in arguments.only:
+        config, check = CHECKS[name]
+        directory = arguments.dir / config
+        if not arguments.no_run:
+            threads = ["--threads", str(arguments.threads)] if arguments.threads else []
+            command = [arguments.vitrion, *threads, "run", CONFIGS / f"{config}.toml", "--dir", directory]
+            print(f"\n{name}: {' '.join(map(str, command))}", flush=True)
+            subprocess.run(command, check=True)
+        if not check(directory):
+            failed.append(name)
+        sys.stdout.flush()
+    if failed:
+        raise SystemExit(f"\nfailed: {', '.join(failed)}")
+    print(f"\nall {len(arguments.only)} checks passed")
+
+
+if __name__ == "__main__":
+    main()
