@@ -118,10 +118,11 @@ impl<'a> Context<'a> {
     /// For these inputs.
     pub fn new(inputs: &'a Inputs, settings: &'a Settings) -> Self {
         let particles = inputs.particles();
-        // What time correlations keep of an origin: at most the positions of atoms and centres, and as much again of
-        // derived vectors. Half of the memory is left to sums and to what is being read.
-        let bytes =
-            2 * size_of::<glam::DVec3>() as u64 * (particles.species.len() + particles.centres.len()) as u64;
+        // What time correlations keep of an origin: at most the positions of atoms and centres, as much again of derived
+        // vectors, and amplitudes. Half of the memory is left to sums and to what is being read.
+        let vectors = 2 * (particles.species.len() + particles.centres.len());
+        let amplitudes = 150 * 16 * (particles.names.len() + 3) * settings.wave_numbers.len();
+        let bytes = (vectors * size_of::<glam::DVec3>() + amplitudes) as u64;
         let affordable = usize::try_from(settings.memory / 2 / bytes.max(1)).unwrap_or(usize::MAX);
         let origins = settings.origins.min(affordable).max(1);
         let lags = Arc::new(crate::lags::Lags::new(inputs.clocks(), origins));

@@ -6,12 +6,15 @@
 
 pub mod analysis;
 pub mod clock;
+pub mod density_modes;
 pub mod error;
 pub mod fits;
 pub mod frame;
 pub mod frame_average;
 pub mod heterogeneity;
 pub mod inputs;
+pub mod isf_coherent;
+pub mod isf_self;
 pub mod jackknife;
 pub mod lags;
 pub mod mechanics;
@@ -22,9 +25,13 @@ pub mod pair_distances;
 pub mod particles;
 pub mod rdf;
 pub mod results;
+pub mod scattering;
 pub mod settings;
+pub mod structure_factor;
 pub mod table;
 pub mod thermodynamics;
+pub mod wave_vectors;
+pub mod weighting;
 
 #[cfg(test)]
 mod test_support;

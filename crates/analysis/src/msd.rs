@@ -15,7 +15,7 @@ use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
 use crate::observable::{Context, Missing, Observable};
-use crate::pair_average::{Correlation, GROUPS, PairAverage};
+use crate::pair_average::{Correlation, PairAverage, groups};
 use crate::particles::{Particles, count};
 use crate::table::Table;
 
@@ -127,18 +127,6 @@ impl MeanSquaredDisplacement {
             })
             .collect()
     }
-}
-
-/// Each particle's group: those of one species are dealt out evenly.
-pub(crate) fn groups(species: &[usize], kinds: usize) -> Vec<usize> {
-    let mut dealt = vec![0; kinds];
-    species
-        .iter()
-        .map(|&s| {
-            dealt[s] += 1;
-            (dealt[s] - 1) % GROUPS
-        })
-        .collect()
 }
 
 /// MSD and alpha_2 of each species and of all, from sums.

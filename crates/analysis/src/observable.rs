@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use vitrion_core::cell::Cell;
+
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::heterogeneity::{class_dynamics, collectivity, jump_statistics};
@@ -10,7 +12,7 @@ use crate::lags::Lags;
 use crate::mechanics::{green_kubo, ion_stress};
 use crate::settings::Settings;
 use crate::table::Table;
-use crate::{msd, rdf, thermodynamics};
+use crate::{isf_coherent, isf_self, msd, rdf, structure_factor, thermodynamics};
 
 /// Why an observable has no result: a line in the results, never a gap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +52,15 @@ pub struct Context<'a> {
     pub lags: Arc<Lags>,
 }
 
+impl Context<'_> {
+    /// The cell of the first frame: wave vectors are those of its lattice.
+    pub fn first_cell(&self) -> Result<Cell, Missing> {
+        let trajectory = &self.inputs.trajectories[0];
+        let cell = trajectory.cell(0).map_err(|e| Missing::because(e.to_string()))?;
+        cell.ok_or_else(|| Missing::because(format!("{} has no periodic cell", trajectory.label())))
+    }
+}
+
 /// Makes an observable, or says what it lacks.
 pub type Prepare = fn(&Context) -> Result<Box<dyn Observable>, Missing>;
 
@@ -67,7 +78,14 @@ pub struct Entry {
 /// All observables, in the order of their results.
 pub const OBSERVABLES: &[Entry] = &[
     Entry { name: "rdf", tables: &["rdf", "coordination"], prepare: rdf::prepare },
+    Entry {
+        name: "structure_factor",
+        tables: &["structure_factor", "reduced_pdf", "sq"],
+        prepare: structure_factor::prepare,
+    },
     Entry { name: "msd", tables: &["msd", "alpha_2"], prepare: msd::prepare },
+    Entry { name: "isf_self", tables: &["isf_self"], prepare: isf_self::prepare },
+    Entry { name: "isf_coherent", tables: &["isf_coherent"], prepare: isf_coherent::prepare },
     Entry {
         name: "jumps",
         tables: &[

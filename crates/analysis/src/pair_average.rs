@@ -159,3 +159,15 @@ impl<C: Correlation> PairAverage<C> {
 fn used<'a>(units: impl IntoIterator<Item = &'a Vec<f64>>) -> Vec<Vec<f64>> {
     units.into_iter().filter(|sums| sums.iter().any(|x| *x != 0.0)).cloned().collect()
 }
+
+/// Each particle's group: those of one species are dealt out evenly.
+pub fn groups(species: &[usize], kinds: usize) -> Vec<usize> {
+    let mut dealt = vec![0; kinds];
+    species
+        .iter()
+        .map(|&s| {
+            dealt[s] += 1;
+            (dealt[s] - 1) % GROUPS
+        })
+        .collect()
+}

@@ -7,6 +7,8 @@ use crate::heterogeneity::jumps::JumpRule;
 pub struct Settings {
     /// Wave numbers of scattering functions (1/angstrom).
     pub wave_numbers: Vec<f64>,
+    /// Largest wave number of static structure factors (1/angstrom).
+    pub q_max: f64,
     /// Range of pair distributions (angstrom); half the smallest height of the cell, at most 12, if none.
     pub r_max: Option<f64>,
     /// Bins of pair distributions; of about 0.05 angstrom each, if none.
@@ -31,6 +33,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             wave_numbers: vec![3.7, 6.3],
+            q_max: 15.0,
             r_max: None,
             r_bins: None,
             origins: 1000,

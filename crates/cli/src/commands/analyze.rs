@@ -48,6 +48,10 @@ pub struct Analyze {
     #[arg(long, value_name = "WAVE NUMBER,...", value_delimiter = ',', value_parser = wave_number)]
     q: Vec<f64>,
 
+    /// Largest wave number of static structure factors [default: 15 1/angstrom]
+    #[arg(long, value_name = "WAVE NUMBER", value_parser = wave_number)]
+    q_max: Option<f64>,
+
     /// Largest distance of pair distributions [default: 12 angstrom, or half the cell]
     #[arg(long, value_name = "LENGTH", value_parser = length)]
     r_max: Option<f64>,
@@ -148,6 +152,7 @@ impl Analyze {
         let defaults = Settings::default();
         Settings {
             wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { self.q.clone() },
+            q_max: self.q_max.unwrap_or(defaults.q_max),
             r_max: self.r_max,
             r_bins: self.r_bins.map(Into::into),
             origins: self.origins.into(),

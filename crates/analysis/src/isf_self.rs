@@ -1,0 +1,196 @@
+//! Self intermediate scattering function.
+//!
+//! F_s(q, t) = sum_j w_j^2 <sin(q d_j)/(q d_j)> / sum_j w_j^2 over all atoms j (O included) and time origins, with
+//! d_j = |r_j(t0 + t) - r_j(t0)|, unwrapped: exp(i q . d) averaged over all directions of q, so q is exactly what was asked.
+//! It is 1 at t = 0. Dimensionless. w_j: 1 for the atoms of one species or for all, or what X-rays (form factor at q) or
+//! neutrons (scattering length) see: the self part of what they measure together. exp(-q^2 D t) for a random walk.
+//! Hansen and McDonald, Theory of Simple Liquids (2013), section 7.4, doi:10.1016/C2010-0-66723-X.
+//!
+//! Cost: one sine an atom, wave number, lag and frame.
+
+use std::sync::Arc;
+
+use glam::DVec3;
+
+use crate::error::AnalysisError;
+use crate::frame::{Frame, Needs};
+use crate::lags::Lags;
+use crate::observable::{Context, Missing, Observable};
+use crate::pair_average::{Correlation, PairAverage, groups};
+use crate::particles::Particles;
+use crate::table::Table;
+use crate::weighting::{self, weightings};
+
+/// Accumulates F_s of all atoms.
+pub struct SelfScattering {
+    average: PairAverage<Phases>,
+    particles: Particles,
+    lags: Arc<Lags>,
+}
+
+struct Phases {
+    /// Per atom: where its sums begin, by group and species.
+    slots: Vec<usize>,
+    kinds: usize,
+    wave_numbers: Vec<f64>,
+}
+
+impl Correlation for Phases {
+    type Sample = Arc<[DVec3]>;
+
+    /// For each species: how many atoms, then the sum of each wave number.
+    fn width(&self) -> usize {
+        self.kinds * (1 + self.wave_numbers.len())
+    }
+
+    fn sample(&self, frame: &Frame) -> Arc<[DVec3]> {
+        Arc::clone(&frame.atoms)
+    }
+
+    fn add(&self, origin: &Arc<[DVec3]>, now: &Arc<[DVec3]>, sums: &mut [f64]) {
+        for ((a, b), &slot) in origin.iter().zip(now.iter()).zip(&self.slots) {
+            let distance = (*b - *a).length();
+            sums[slot] += 1.0;
+            for (q, sum) in self.wave_numbers.iter().zip(&mut sums[slot + 1..]) {
+                *sum += sinc(q * distance);
+            }
+        }
+    }
+}
+
+/// sin x / x.
+fn sinc(x: f64) -> f64 {
+    // The next term, x^4/120, is below round-off there.
+    if x < 1e-4 { 1.0 - x * x / 6.0 } else { x.sin() / x }
+}
+
+impl SelfScattering {
+    /// At these wave numbers (1/angstrom).
+    pub fn new(particles: &Particles, wave_numbers: &[f64], lags: &Arc<Lags>) -> Self {
+        let kinds = particles.names.len();
+        let width = kinds * (1 + wave_numbers.len());
+        let slots = groups(&particles.species, kinds)
+            .iter()
+            .zip(&particles.species)
+            .map(|(group, species)| group * width + species * (1 + wave_numbers.len()))
+            .collect();
+        let phases = Phases { slots, kinds, wave_numbers: wave_numbers.to_vec() };
+        Self { average: PairAverage::new(phases, lags), particles: particles.clone(), lags: Arc::clone(lags) }
+    }
+
+    /// For each wave number, the weightings one after the other.
+    fn functions(&self, sums: &[f64]) -> Vec<f64> {
+        let wave_numbers = &self.average.correlation.wave_numbers;
+        let mut values = Vec::new();
+        for (place, &q) in wave_numbers.iter().enumerate() {
+            for weighting in weightings(&self.particles, q) {
+                let (mut scattered, mut norm) = (0.0, 0.0);
+                for (w, species) in weighting.weights.iter().zip(sums.chunks(1 + wave_numbers.len())) {
+                    scattered += w * w * species[1 + place];
+                    norm += w * w * species[0];
+                }
+                values.push(scattered / norm);
+            }
+        }
+        values
+    }
+}
+
+/// For the list of observables.
+pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
+    if context.lags.is_empty() {
+        return Err(Missing::because("a correlation in time needs at least two frames of one trajectory"));
+    }
+    let (particles, settings) = (context.inputs.particles(), context.settings);
+    Ok(Box::new(SelfScattering::new(particles, &settings.wave_numbers, &context.lags)))
+}
+
+impl Observable for SelfScattering {
+    fn key(&self) -> String {
+        format!("{:?} {}", self.average.correlation.wave_numbers, self.lags.describe())
+    }
+
+    fn needs(&self, _: usize, _: usize) -> Needs {
+        Needs::ATOMS
+    }
+
+    fn accumulate(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
+        self.average.accumulate(frame);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<Table>, Missing> {
+        let lags = self.average.finish(|sums| self.functions(sums));
+        let rows: Vec<(String, f64)> = self
+            .average
+            .correlation
+            .wave_numbers
+            .iter()
+            .flat_map(|&q| weightings(&self.particles, q).into_iter().map(move |w| (w.name, q)))
+            .collect();
+        let table = crate::isf_coherent::table(
+            "isf_self",
+            "self intermediate scattering function, sum w^2 <sin(qd)/(qd)> / sum w^2 over all atoms, 1 at t = 0",
+            &rows,
+            &lags,
+        );
+        Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vitrion_core::cell::Cell;
+
+    use super::*;
+    use crate::analysis::stream;
+    use crate::inputs::Inputs;
+    use crate::test_support::{Synthetic, logarithmic_blocks, random_walk};
+
+    fn measure(inputs: &Inputs, q: &[f64]) -> Table {
+        let lags = Arc::new(Lags::new(inputs.clocks(), 1000));
+        let mut isf = SelfScattering::new(inputs.particles(), q, &lags);
+        stream(inputs, &mut [&mut isf], &mut |_| ()).unwrap();
+        Box::new(isf).finish().unwrap().remove(0)
+    }
+
+    #[test]
+    fn random_walk_decays_exponentially_on_a_logarithmic_schedule() {
+        let ticks = logarithmic_blocks(30, 32);
+        let frames = random_walk(300, &ticks, 4);
+        let cell = Cell::cubic(8.0).unwrap();
+        let inputs = Synthetic::new(&[0; 300], ticks, 1.0, cell, move |f| frames[f].clone()).inputs();
+        let table = measure(&inputs, &[0.3, 0.7]);
+        let of_a = |i: &usize| table.texts("species_or_weighting").unwrap()[*i] == "A";
+        let column = |name| table.reals(name).unwrap();
+        let (mut within, mut rows) = (0, 0);
+        for i in (0..table.rows()).filter(of_a) {
+            let (q, t) = (column("q_per_angstrom")[i], column("t_ps")[i]);
+            // D = 1/2 in each direction.
+            let exact = (-q * q * t / 2.0).exp();
+            let deviation = (column("value")[i] - exact).abs() / column("standard_error")[i];
+            // Errors have few units at long lags, where five of them are exceeded now and then.
+            assert!(deviation < 7.0, "q = {q}, t = {t}: {deviation} errors");
+            rows += 1;
+            within += usize::from(deviation < 2.0);
+        }
+        assert!(rows > 60 && within * 100 > rows * 80, "{within} of {rows} within two errors");
+    }
+
+    #[test]
+    fn free_flight_is_the_directional_average_of_its_phase() {
+        let at = |f: usize| vec![DVec3::new(0.3, -0.4, 0.0) * f as f64, DVec3::ZERO];
+        let cell = Cell::cubic(10.0).unwrap();
+        let table = measure(&Synthetic::new(&[0, 1], (0..10).collect(), 1.0, cell, at).inputs(), &[3.7]);
+        for i in 0..table.rows() {
+            let x = 3.7 * 0.5 * table.reals("t_ps").unwrap()[i];
+            let exact = match table.texts("species_or_weighting").unwrap()[i].as_str() {
+                "A" => x.sin() / x,
+                "B" => 1.0,
+                _ => 0.5 * (x.sin() / x + 1.0),
+            };
+            assert!((table.reals("value").unwrap()[i] - exact).abs() < 1e-14);
+        }
+        assert!(table.notes.iter().any(|n| n.contains("not tabulated")));
+    }
+}
