@@ -1,6 +1,6 @@
 //! Streams trajectories through observables.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use rayon::prelude::*;
 use vitrion_trajectory::checkpoint::sha256;
@@ -87,6 +87,9 @@ fn digest(parts: &[&str]) -> String {
     sha256(&parts.join("\n"))
 }
 
+/// Frames that are read ahead while the last one is measured.
+const READ_AHEAD: usize = 2;
+
 /// Streams all frames through observables; `progress` hears of every frame.
 pub fn stream(
     inputs: &Inputs,
@@ -96,20 +99,37 @@ pub fn stream(
     let of: u64 = inputs.trajectories.iter().map(|t| t.frames() as u64).sum();
     let mut frames = 0;
     for (number, trajectory) in inputs.trajectories.iter().enumerate() {
-        let ticks = &inputs.clocks()[number].ticks;
-        let mut stream = trajectory.stream();
-        for (index, &tick) in ticks.iter().enumerate() {
-            let wanted: Vec<Needs> = observables.iter().map(|o| o.needs(number, index)).collect();
-            let needs = wanted.iter().fold(Needs::NOTHING, |all, n| all.or(*n));
-            let frame = Frame { trajectory: number, tick, ..stream.next(needs)? };
-            observables
-                .par_iter_mut()
-                .zip(&wanted)
-                .filter(|(_, needs)| **needs != Needs::NOTHING)
-                .try_for_each(|(observable, _)| observable.accumulate(&frame))?;
-            frames += 1;
-            progress(Progress { frames, of });
-        }
+        let wanted: Vec<Vec<Needs>> = (0..trajectory.frames())
+            .map(|index| observables.iter().map(|o| o.needs(number, index)).collect())
+            .collect();
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
+            let wanted = &wanted;
+            scope.spawn(move || {
+                let mut stream = trajectory.stream();
+                for needs in wanted {
+                    let needs = needs.iter().fold(Needs::NOTHING, |all, n| all.or(*n));
+                    let frame = stream.next(needs);
+                    let failed = frame.is_err();
+                    // Nobody listens any more after a failure.
+                    if sender.send(frame).is_err() || failed {
+                        return;
+                    }
+                }
+            });
+            let ticks = &inputs.clocks()[number].ticks;
+            for ((frame, needs), &tick) in receiver.iter().zip(wanted).zip(ticks) {
+                let frame = Frame { trajectory: number, tick, ..frame? };
+                observables
+                    .par_iter_mut()
+                    .zip(needs)
+                    .filter(|(_, needs)| **needs != Needs::NOTHING)
+                    .try_for_each(|(observable, _)| observable.accumulate(&frame))?;
+                frames += 1;
+                progress(Progress { frames, of });
+            }
+            Ok::<(), AnalysisError>(())
+        })?;
     }
     Ok(())
 }

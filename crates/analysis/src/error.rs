@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use vitrion_trajectory::h5md::H5mdError;
+use vitrion_trajectory::lammps_dump::LammpsDumpError;
 
 /// Ends the whole analysis. What only one observable lacks is [`crate::observable::Missing`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum AnalysisError {
     /// A trajectory cannot be read.
     #[error(transparent)]
     H5md(#[from] H5mdError),
+    /// A dump cannot be read.
+    #[error(transparent)]
+    Dump(#[from] LammpsDumpError),
     /// What is in a trajectory does not allow an analysis.
     #[error("{input}: {found}; {remedy}")]
     Input {

@@ -12,7 +12,9 @@ use crate::lags::Lags;
 use crate::mechanics::{green_kubo, ion_stress};
 use crate::settings::Settings;
 use crate::table::Table;
-use crate::{isf_coherent, isf_self, msd, rdf, structure_factor, thermodynamics};
+use crate::{
+    isf_coherent, isf_self, msd, overlap, rdf, reorientation, structure_factor, thermodynamics, van_hove,
+};
 
 /// Why an observable has no result: a line in the results, never a gap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +88,10 @@ pub const OBSERVABLES: &[Entry] = &[
     Entry { name: "msd", tables: &["msd", "alpha_2"], prepare: msd::prepare },
     Entry { name: "isf_self", tables: &["isf_self"], prepare: isf_self::prepare },
     Entry { name: "isf_coherent", tables: &["isf_coherent"], prepare: isf_coherent::prepare },
+    Entry { name: "van_hove_self", tables: &["van_hove_self"], prepare: van_hove::prepare_self },
+    Entry { name: "van_hove_distinct", tables: &["van_hove_distinct"], prepare: van_hove::prepare_distinct },
+    Entry { name: "overlap", tables: &["overlap", "chi_4"], prepare: overlap::prepare },
+    Entry { name: "reorientation", tables: &["reorientation"], prepare: reorientation::prepare },
     Entry {
         name: "jumps",
         tables: &[

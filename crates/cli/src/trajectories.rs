@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use vitrion_analysis::inputs::{H5mdTrajectory, Inputs, Trajectory};
+use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Trajectory};
 use vitrion_analysis::results;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
+use vitrion_trajectory::lammps_data;
+use vitrion_trajectory::lammps_dump::LammpsDump;
 
 /// First bytes of every HDF5 file.
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
@@ -70,16 +72,40 @@ pub fn frames_of(reader: &TrajectoryReader, stage: Option<&Stage>) -> Vec<usize>
     (0..reader.frames()).filter(|&frame| inside(reader.step(frame))).collect()
 }
 
+/// What helps to read trajectories.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading<'a> {
+    /// Stage of Vitrion's own files.
+    pub stage: Option<&'a str>,
+    /// LAMMPS data file that says what the atoms of a dump are.
+    pub topology: Option<&'a Path>,
+    /// Length of a step of a dump (ps).
+    pub timestep: Option<f64>,
+}
+
 /// Everything that run directories and files hold: each file one trajectory, with the frames of one stage.
-pub fn inputs(paths: &[PathBuf], stage_name: Option<&str>) -> Result<Inputs> {
+pub fn inputs(paths: &[PathBuf], reading: Reading) -> Result<Inputs> {
+    let topology = reading.topology.map(lammps_data::describe).transpose()?;
     let mut trajectories: Vec<Box<dyn Trajectory>> = Vec::new();
     for path in paths {
         for file in find(path)? {
+            if is_dump(&file) {
+                let dump = LammpsDump::open(&file)?;
+                trajectories.push(Box::new(DumpTrajectory::new(dump, topology.as_ref(), reading.timestep)?));
+                continue;
+            }
             let reader = TrajectoryReader::open(&file)?;
-            let stage = stage(&reader, stage_name)?;
+            let stage = stage(&reader, reading.stage)?;
             let frames = frames_of(&reader, stage.as_ref());
             trajectories.push(Box::new(H5mdTrajectory::new(reader, stage, frames)?));
         }
     }
     Ok(Inputs::new(trajectories)?)
+}
+
+/// Whether a file begins as a LAMMPS dump does.
+pub fn is_dump(path: &Path) -> bool {
+    use std::io::Read;
+    let mut start = [0; 5];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"ITEM:"
 }

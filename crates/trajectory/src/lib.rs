@@ -1,9 +1,10 @@
-//! Files of Vitrion: LAMMPS data in and out, H5MD trajectories, checkpoints, extended XYZ.
+//! Files of Vitrion: LAMMPS data in and out, LAMMPS dumps in, H5MD trajectories, checkpoints, extended XYZ.
 
 pub mod checkpoint;
 pub mod extended_xyz;
 pub mod h5md;
 pub mod lammps_data;
+pub mod lammps_dump;
 pub mod rigid_fit;
 
 #[cfg(test)]

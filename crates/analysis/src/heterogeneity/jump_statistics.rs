@@ -17,9 +17,9 @@ use crate::fits::Estimate;
 use crate::fits::parameters::Parameters;
 use crate::frame::{Frame, Needs};
 use crate::jackknife;
-use crate::msd::groups;
 use crate::observable::{Context, Missing, Observable};
 use crate::pair_average::GROUPS;
+use crate::pair_average::groups;
 use crate::table::{Table, whole};
 
 /// Spans for which the J fraction is given, at most.

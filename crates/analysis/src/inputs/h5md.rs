@@ -15,14 +15,12 @@ use glam::DVec3;
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
+use super::follower::{Follower, SHORTEST_DISPLACEMENT, check_finite, spreads};
 use super::{FrameStream, Trajectory};
 use crate::clock::Clock;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::particles::Particles;
-
-/// Extent of wrapped positions in units of the cell's edges: 1, and what molecules that are kept whole add to it.
-const WRAPPED_EXTENT: f64 = 1.5;
 
 /// Frames of one H5MD file.
 pub struct H5mdTrajectory {
@@ -89,7 +87,7 @@ impl Trajectory for H5mdTrajectory {
     }
 
     fn stream(&self) -> Box<dyn FrameStream + '_> {
-        Box::new(Stream { trajectory: self, next: 0, followed: None })
+        Box::new(Stream { trajectory: self, next: 0, follower: Follower::default() })
     }
 
     fn h5md(&self) -> Option<&TrajectoryReader> {
@@ -101,17 +99,22 @@ impl Trajectory for H5mdTrajectory {
     }
 
     fn notes(&self) -> Vec<String> {
-        match self.unwrapping {
-            Unwrapping::Centres | Unwrapping::Images => Vec::new(),
-            Unwrapping::AsIs => {
-                vec!["positions spread over more than one and a half cells: taken for unwrapped".to_string()]
-            }
-            Unwrapping::ShortestDisplacement => vec![
-                "positions carry no image counts: particles are followed by the shortest displacement between frames, \
-                 which is right as long as nothing moves half a cell between two frames"
-                    .to_string(),
-            ],
+        let mut notes = Vec::new();
+        match self.reader.incomplete_frames() {
+            0 => {}
+            n => notes.push(format!(
+                "{}: the last frames ({n}) were never completed, and are left out",
+                self.label()
+            )),
         }
+        match self.unwrapping {
+            Unwrapping::Centres | Unwrapping::Images => {}
+            Unwrapping::AsIs => notes.push(
+                "positions spread over more than one and a half cells: taken for unwrapped".to_string(),
+            ),
+            Unwrapping::ShortestDisplacement => notes.push(SHORTEST_DISPLACEMENT.to_string()),
+        }
+        notes
     }
 }
 
@@ -157,20 +160,14 @@ fn choose_unwrapping(reader: &TrajectoryReader, frames: &[usize]) -> Result<Unwr
     }
     let Some(&last) = frames.last() else { return Ok(Unwrapping::AsIs) };
     let Some(cell) = reader.cell(last)? else { return Ok(Unwrapping::AsIs) };
-    let (mut low, mut high) = (DVec3::INFINITY, DVec3::NEG_INFINITY);
-    for position in reader.positions(last)? {
-        let s = cell.fractional(position);
-        (low, high) = (low.min(s), high.max(s));
-    }
-    let spread = (high - low).max_element() > WRAPPED_EXTENT;
+    let spread = spreads(&cell, &reader.positions(last)?);
     Ok(if spread { Unwrapping::AsIs } else { Unwrapping::ShortestDisplacement })
 }
 
 struct Stream<'a> {
     trajectory: &'a H5mdTrajectory,
     next: usize,
-    /// Fractional positions (wrapped or with their images) of the last frame, and where their particles are by now.
-    followed: Option<(Vec<DVec3>, Vec<DVec3>)>,
+    follower: Follower,
 }
 
 impl FrameStream for Stream<'_> {
@@ -186,7 +183,7 @@ impl FrameStream for Stream<'_> {
             let centres = trajectory.particles.centres.iter().map(|&a| atoms[a]).collect();
             (atoms, centres)
         };
-        self.check_finite(index, atoms.iter().chain(&centres))?;
+        check_finite(&trajectory.label(), index, atoms.iter().chain(&centres))?;
         let frame = Frame {
             trajectory: 0,
             index: self.next,
@@ -225,42 +222,6 @@ impl Stream<'_> {
             return Ok(positions);
         };
         let images = reader.images(index)?;
-        if let Some(images) = images.as_ref().filter(|_| reader.has_fixed_cell()) {
-            return Ok(positions.iter().zip(images).map(|(r, n)| *r + cell.matrix() * *n).collect());
-        }
-        let fractional: Vec<DVec3> = match &images {
-            Some(images) => positions.iter().zip(images).map(|(r, n)| cell.fractional(*r) + *n).collect(),
-            None => positions.iter().map(|r| cell.fractional(*r)).collect(),
-        };
-        let unwrapped: Vec<DVec3> = match &self.followed {
-            None => fractional.iter().map(|s| cell.cartesian(*s)).collect(),
-            Some((before, places)) => fractional
-                .iter()
-                .zip(before)
-                .zip(places)
-                .map(|((now, before), place)| {
-                    let moved = *now - *before;
-                    let moved = if images.is_some() { moved } else { moved - moved.round() };
-                    *place + cell.cartesian(moved)
-                })
-                .collect(),
-        };
-        self.followed = Some((fractional, unwrapped.clone()));
-        Ok(unwrapped)
-    }
-
-    fn check_finite<'a>(
-        &self,
-        index: usize,
-        mut positions: impl Iterator<Item = &'a DVec3>,
-    ) -> Result<(), AnalysisError> {
-        match positions.position(|r| !r.is_finite()) {
-            None => Ok(()),
-            Some(particle) => Err(AnalysisError::input(
-                &self.trajectory.label(),
-                format!("frame {index}, particle {particle}: the position is not a number"),
-                "the file is damaged, or its writer was stopped: leave this frame out or write the file again",
-            )),
-        }
+        Ok(self.follower.follow(cell, reader.has_fixed_cell(), &positions, images.as_deref()))
     }
 }

@@ -1,5 +1,7 @@
 //! What is analysed: trajectories of one system, each independent of the others (replicas).
 
+mod dump;
+mod follower;
 mod h5md;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use vitrion_core::cell::Cell;
 use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
+pub use dump::DumpTrajectory;
 pub use h5md::H5mdTrajectory;
 
 use crate::clock::Clock;

@@ -26,9 +26,10 @@ use crate::{Outcome, console, trajectories};
 Examples:
   vitrion analyze ckn-run                                   everything, into ckn-run/analysis
   vitrion analyze ckn-run --only msd,rdf --r-max \"10 angstrom\"
-  vitrion analyze a.h5 b.h5 --out ab                        two replicas, any H5MD with species")]
+  vitrion analyze a.h5 b.h5 --out ab                        two replicas, any H5MD with species
+  vitrion analyze melt.lammpstrj --topology melt.data --timestep \"2 fs\"")]
 pub struct Analyze {
-    /// Run directories or H5MD files
+    /// Run directories, H5MD files, or LAMMPS dumps
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
@@ -43,6 +44,14 @@ pub struct Analyze {
     /// Stage of a run [default: the last one with frames]
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
+
+    /// LAMMPS data file that names the species and molecules of a dump
+    #[arg(long, value_name = "SYSTEM.data")]
+    topology: Option<PathBuf>,
+
+    /// Length of a step of a LAMMPS dump [default: that of the dump, or 1 fs]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    timestep: Option<f64>,
 
     /// Wave numbers of scattering functions, separated by commas [default: 3.7 and 6.3 1/angstrom]
     #[arg(long, value_name = "WAVE NUMBER,...", value_delimiter = ',', value_parser = wave_number)]
@@ -103,6 +112,11 @@ fn jump_rule(text: &str) -> Result<JumpRule, String> {
     JumpRule::named(text).ok_or_else(|| "choose `paper` or `complete`".to_string())
 }
 
+pub(super) fn time(text: &str) -> Result<f64, String> {
+    let time = parse_quantity(text, Dimension::Time).map_err(|e| e.to_string())?;
+    if time > 0.0 && time.is_finite() { Ok(time) } else { Err("a time step is above zero".to_string()) }
+}
+
 /// 512MB, 4 GB, 1.5GiB.
 fn bytes(text: &str) -> Result<u64, String> {
     let help = || format!("\"{text}\" is no size; write e.g. 512MB or 4GB");
@@ -128,7 +142,12 @@ impl Analyze {
     /// Measures, writes, and prints a table.
     pub fn execute(&self) -> Result<Outcome> {
         let entries = select(&self.only)?;
-        let inputs = trajectories::inputs(&self.inputs, self.stage.as_deref())?;
+        let reading = trajectories::Reading {
+            stage: self.stage.as_deref(),
+            topology: self.topology.as_deref(),
+            timestep: self.timestep,
+        };
+        let inputs = trajectories::inputs(&self.inputs, reading)?;
         let settings = self.settings();
         let directory = self.directory();
         let earlier = Results::read(&directory)?;

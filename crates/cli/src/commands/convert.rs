@@ -5,36 +5,47 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use glam::DVec3;
+use vitrion_analysis::inputs::{DumpTrajectory, Trajectory as _};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
 use vitrion_trajectory::extended_xyz::{ExtendedXyzWriter, Frame};
-use vitrion_trajectory::h5md::TrajectoryReader;
+use vitrion_trajectory::h5md::{PlainHeader, PlainWriter, TrajectoryReader};
 use vitrion_trajectory::lammps_data::{self, LammpsSystem, ListCounts};
+use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump};
 
 use crate::{Outcome, console, trajectories};
 
 /// Convert between LAMMPS data, H5MD trajectories and extended XYZ
 ///
 /// From LAMMPS data (*.data, *.lmp) to LAMMPS data or extended XYZ; from H5MD (*.h5) to extended XYZ (all frames, or one with
-/// --frame) or, one frame, to LAMMPS data. Existing files are never overwritten.
+/// --frame) or, one frame, to LAMMPS data; from a LAMMPS dump to H5MD. Existing files are never overwritten.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   vitrion convert ckn-run/replica-000.h5 melt.xyz                 all frames, for OVITO or ASE
   vitrion convert ckn-run/replica-000.h5 melt.data --frame last   the last frame, for LAMMPS
-  vitrion convert melt.data melt.xyz --force-field ckn-rigid")]
+  vitrion convert melt.data melt.xyz --force-field ckn-rigid
+  vitrion convert melt.lammpstrj melt.h5 --topology melt.data --timestep \"2 fs\"")]
 pub struct Convert {
     /// What to read
     #[arg(value_name = "IN")]
     input: PathBuf,
 
-    /// What to write: *.xyz, *.extxyz, *.data or *.lmp
+    /// What to write: *.xyz, *.extxyz, *.data, *.lmp or *.h5
     #[arg(value_name = "OUT")]
     output: PathBuf,
 
     /// Force-field file or built-in name: needed for LAMMPS data; for H5MD that of the file is the default
     #[arg(long, value_name = "FF.toml")]
     force_field: Option<PathBuf>,
+
+    /// LAMMPS data file that names the species and molecules of a dump
+    #[arg(long, value_name = "SYSTEM.data")]
+    topology: Option<PathBuf>,
+
+    /// Length of a step of a dump [default: that of the dump, or 1 fs]
+    #[arg(long, value_name = "TIME", value_parser = super::analyze::time)]
+    timestep: Option<f64>,
 
     /// One frame: its number from 0, or "last"
     #[arg(long, value_name = "N", value_parser = frame_choice)]
@@ -62,14 +73,16 @@ fn frame_choice(text: &str) -> Result<FrameChoice, String> {
 enum Format {
     LammpsData,
     ExtendedXyz,
+    H5md,
 }
 
 fn output_format(path: &Path) -> Result<Format> {
     match path.extension().and_then(|e| e.to_str()) {
         Some("data" | "lmp") => Ok(Format::LammpsData),
         Some("xyz" | "extxyz") => Ok(Format::ExtendedXyz),
+        Some("h5" | "h5md") => Ok(Format::H5md),
         _ => bail!(
-            "{}: the ending of the name says the format: .data or .lmp for LAMMPS data, .xyz or .extxyz for extended XYZ",
+            "{}: the ending of the name says the format: .data or .lmp for LAMMPS data, .xyz or .extxyz for extended XYZ, .h5 for H5MD",
             path.display()
         ),
     }
@@ -82,7 +95,14 @@ impl Convert {
         if self.output.exists() {
             bail!("{}: exists already; remove it first or choose another name", self.output.display());
         }
-        let frames = if trajectories::is_hdf5(&self.input) {
+        let frames = if trajectories::is_dump(&self.input) {
+            self.convert_dump(format)?
+        } else if format == Format::H5md {
+            bail!(
+                "{}: H5MD is written from LAMMPS dumps only, which begin with `ITEM:`; convert this file to another format",
+                self.input.display()
+            );
+        } else if trajectories::is_hdf5(&self.input) {
             self.convert_h5md(format)?
         } else {
             self.convert_lammps_data(format)?
@@ -90,6 +110,26 @@ impl Convert {
         let noun = if frames == 1 { "frame" } else { "frames" };
         console::say(&format!("{}: {} {noun}", self.output.display(), console::grouped(frames as u64)));
         Ok(Outcome::Done)
+    }
+
+    fn convert_dump(&self, format: Format) -> Result<usize> {
+        if format != Format::H5md {
+            bail!("{}: a LAMMPS dump is converted to H5MD (*.h5)", self.output.display());
+        }
+        let dump = LammpsDump::open(&self.input)?;
+        let topology = self.topology.as_deref().map(lammps_data::describe).transpose()?;
+        let chosen = self.chosen_of(dump.frames(), &self.input)?;
+        let dump = DumpTrajectory::new(dump, topology.as_ref(), self.timestep)?;
+        for note in dump.notes() {
+            console::say(&format!("note: {note}"));
+        }
+        let written = write_dump(&self.output, &dump, &chosen);
+        if written.is_err() {
+            // Made a moment ago by this process, and incomplete.
+            let _ = std::fs::remove_file(&self.output);
+        }
+        written?;
+        Ok(chosen.len())
     }
 
     fn convert_lammps_data(&self, format: Format) -> Result<usize> {
@@ -119,25 +159,28 @@ impl Convert {
                 let system = self.system_at(&reader, frame)?;
                 lammps_data::write(&self.output, &system)?;
             }
-            Format::ExtendedXyz => write_frames(&self.output, &reader, &chosen)?,
+            Format::ExtendedXyz | Format::H5md => write_frames(&self.output, &reader, &chosen)?,
         }
         Ok(chosen.len())
     }
 
     fn chosen_frames(&self, reader: &TrajectoryReader) -> Result<Vec<usize>> {
-        let n = reader.frames();
+        self.chosen_of(reader.frames(), reader.path())
+    }
+
+    fn chosen_of(&self, n: usize, path: &Path) -> Result<Vec<usize>> {
         if n == 0 {
-            bail!("{}: holds no frame yet", reader.path().display());
+            bail!("{}: holds no frame yet", path.display());
         }
-        Ok(match self.frame {
-            Some(FrameChoice::Last) => vec![n - 1],
-            Some(FrameChoice::Number(frame)) => {
-                // The reader's error says how many there are.
-                reader.frame(frame)?;
-                vec![frame]
-            }
-            None => (0..n).step_by(self.every.get()).collect(),
-        })
+        match self.frame {
+            Some(FrameChoice::Last) => Ok(vec![n - 1]),
+            Some(FrameChoice::Number(frame)) if frame < n => Ok(vec![frame]),
+            Some(FrameChoice::Number(frame)) => bail!(
+                "{}: there is no frame {frame}; frames are numbered from 0 and there are {n}",
+                path.display()
+            ),
+            None => Ok((0..n).step_by(self.every.get()).collect()),
+        }
     }
 
     fn system_at(&self, reader: &TrajectoryReader, frame: usize) -> Result<LammpsSystem> {
@@ -167,6 +210,36 @@ impl Convert {
             topology,
         })
     }
+}
+
+/// Positions and images as the dump has them; unwrapped positions as wrapped ones with images, so that no reader has to guess.
+fn write_dump(path: &Path, dump: &DumpTrajectory, chosen: &[usize]) -> Result<()> {
+    let particles = dump.particles();
+    let first = dump.read(0)?;
+    let header = PlainHeader {
+        names: particles.names.clone(),
+        species: particles.species.clone(),
+        molecules: particles.molecules.clone(),
+        masses: None,
+        charges: None,
+        images: first.unwrapped || first.images.is_some(),
+    };
+    let mut writer = PlainWriter::create(path, &header)?;
+    for &index in chosen {
+        let DumpFrame { step, cell, origin, mut positions, mut images, unwrapped, .. } = dump.read(index)?;
+        for position in &mut positions {
+            *position -= origin;
+        }
+        if unwrapped {
+            let crossed: Vec<DVec3> = positions.iter().map(|r| cell.fractional(*r).floor()).collect();
+            positions.iter_mut().zip(&crossed).for_each(|(r, n)| *r -= cell.cartesian(*n));
+            images = Some(crossed);
+        }
+        let time = dump.clock().ticks[index] as f64 * dump.clock().tick;
+        writer.append(step, time, &cell, &positions, images.as_deref())?;
+    }
+    writer.finish()?;
+    Ok(())
 }
 
 /// The topology that a trajectory's species and molecules describe.
@@ -200,7 +273,7 @@ fn topology_of(reader: &TrajectoryReader, force_field: &ForceField) -> Result<To
 fn write_system(path: &Path, format: Format, system: &LammpsSystem) -> Result<()> {
     match format {
         Format::LammpsData => lammps_data::write(path, system)?,
-        Format::ExtendedXyz => {
+        Format::ExtendedXyz | Format::H5md => {
             let mut writer = ExtendedXyzWriter::create(path, &system.topology)?;
             writer.write(&Frame {
                 step: 0,

@@ -55,7 +55,8 @@ impl Plot {
         let title = title(first, stage.as_ref(), readers.len())?;
         let directory = self.directory();
 
-        let inputs = trajectories::inputs(std::slice::from_ref(&self.run), self.stage.as_deref())?;
+        let reading = trajectories::Reading { stage: self.stage.as_deref(), ..Default::default() };
+        let inputs = trajectories::inputs(std::slice::from_ref(&self.run), reading)?;
         let rdf = self.pair_distributions(&inputs)?;
         let svg = pair_distributions::draw(&rdf, &format!("Pair distribution functions, {title}"))?;
         write_pair(&directory, "rdf", &svg, &rdf_csv(&rdf))?;

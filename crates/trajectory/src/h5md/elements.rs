@@ -1,6 +1,6 @@
 //! The objects in a file: made once, opened again on resume.
 
-use hdf5::{File, Group, Location};
+use hdf5::{Container, File, Group, Location};
 use vitrion_core::topology::Topology;
 
 use super::provenance::{Stage, write_stages};
@@ -19,7 +19,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    fn create(group: &Group) -> hdf5::Result<Self> {
+    pub fn create(group: &Group) -> hdf5::Result<Self> {
         Ok(Self {
             step: Series::create(group, "step", &[], "", -1)?,
             time: Series::create(group, "time", &[], TIME, f64::NAN)?,
@@ -263,6 +263,18 @@ pub(super) fn text_attribute(location: &Location, name: &str) -> Option<String> 
     variable().or_else(|_| ascii()).or_else(|_| fixed()).or_else(|_| fixed_ascii()).ok()
 }
 
+/// Words, whichever kind of HDF5 text they are; none where there are numbers.
+pub(super) fn texts_of(container: &Container) -> Option<Vec<String>> {
+    use hdf5::types::{FixedAscii, FixedUnicode, VarLenAscii, VarLenUnicode};
+    fn words<T: hdf5::H5Type + ToString>(container: &Container) -> Option<Vec<String>> {
+        Some(container.read_raw::<T>().ok()?.iter().map(ToString::to_string).collect())
+    }
+    words::<VarLenUnicode>(container)
+        .or_else(|| words::<VarLenAscii>(container))
+        .or_else(|| words::<FixedUnicode<64>>(container))
+        .or_else(|| words::<FixedAscii<64>>(container))
+}
+
 fn write_h5md_group(file: &File, header: &Header) -> hdf5::Result<()> {
     let h5md = file.create_group("h5md")?;
     h5md.new_attr_builder().with_data(&[1_i32, 1]).create("version")?;
@@ -274,7 +286,7 @@ fn write_h5md_group(file: &File, header: &Header) -> hdf5::Result<()> {
 }
 
 /// `box` with its attributes; returns `box/edges`.
-fn create_box(particles: &Group) -> hdf5::Result<Group> {
+pub(super) fn create_box(particles: &Group) -> hdf5::Result<Group> {
     let group = particles.create_group("box")?;
     group.new_attr::<i32>().create("dimension")?.write_scalar(&3)?;
     let boundary = [text("periodic"), text("periodic"), text("periodic")];
@@ -283,7 +295,7 @@ fn create_box(particles: &Group) -> hdf5::Result<Group> {
 }
 
 /// A time-dependent element whose step and time are those of the box.
-fn timed_group(particles: &Group, name: &str) -> hdf5::Result<Group> {
+pub(super) fn timed_group(particles: &Group, name: &str) -> hdf5::Result<Group> {
     let group = particles.create_group(name)?;
     group.link_hard("/particles/all/box/edges/step", "step")?;
     group.link_hard("/particles/all/box/edges/time", "time")?;
@@ -326,7 +338,7 @@ fn write_species(group: &Group, topology: &Topology, species: &[usize]) -> hdf5:
     dataset.new_attr_builder().with_data(&names[..]).create("names").map(|_| ())
 }
 
-fn write_fixed(group: &Group, name: &str, values: &[f64], unit: &str) -> hdf5::Result<()> {
+pub(super) fn write_fixed(group: &Group, name: &str, values: &[f64], unit: &str) -> hdf5::Result<()> {
     let dataset = group.new_dataset_builder().with_data(values).create(name)?;
     attribute(&dataset, "unit", unit)
 }

@@ -24,6 +24,7 @@
 //! of NaN, and [`reader::TrajectoryReader`] leaves it out.
 
 mod elements;
+mod plain;
 mod provenance;
 pub mod reader;
 mod resume;
@@ -37,6 +38,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use plain::{PlainHeader, PlainWriter};
 pub use provenance::{Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, Summary, TrajectoryReader};
 pub use thermo::{QUANTITIES, Quantity};

@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use glam::DVec3;
-use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use hdf5::types::TypeDescriptor;
 use hdf5::{File, Group};
 use vitrion_core::cell::Cell;
 
-use super::elements::{read_table, text_attribute};
+use super::elements::{read_table, text_attribute, texts_of};
 use super::provenance::read_stages;
 use super::series::read_rows;
 use super::source::{Clock, Edges, Element, Source, cell_of, length_scale, time_scale, velocity_scale};
@@ -169,8 +169,12 @@ impl TrajectoryReader {
         Ok(reader)
     }
 
-    /// A killed writer may have left its last frame without data.
+    /// A killed writer may have left its last frame without data. In a file that was closed in order, and in those of other
+    /// programs, a frame of NaN is no accident of writing, and stays.
     fn drop_incomplete_tail(&mut self) {
+        if self.closed() != Some(false) {
+            return;
+        }
         for _ in 0..LARGEST_TAIL {
             let complete = self.frames == 0
                 || self.frame(self.frames - 1).is_ok_and(|frame| {
@@ -193,6 +197,17 @@ impl TrajectoryReader {
     /// Number of frames.
     pub fn frames(&self) -> usize {
         self.frames
+    }
+
+    /// Frames at the end that a killed writer left incomplete.
+    pub fn incomplete_frames(&self) -> usize {
+        self.incomplete
+    }
+
+    /// Whether the writer closed the file in order; none for other programs' files.
+    fn closed(&self) -> Option<bool> {
+        let mark = self.file.group("vitrion").and_then(|g| g.attr("closed")?.read_scalar::<i32>());
+        mark.ok().map(|c| c == 1)
     }
 
     /// Number of particles.
@@ -307,7 +322,7 @@ impl TrajectoryReader {
         H5mdError::Read { path: self.path.clone(), what: what.to_string(), reason }
     }
 
-    /// Species of the particles; none where the file has none, or as an enumerated type, which the HDF5 library converts to
+    /// Species of the particles, as numbers or as words; none where the file has none, or as an enumerated type, which the HDF5 library converts to
     /// no number.
     pub fn species(&self) -> Result<Option<SpeciesTable>, H5mdError> {
         self.species_of(&self.particles)
@@ -324,6 +339,13 @@ impl TrajectoryReader {
     fn species_of(&self, group: &Group) -> Result<Option<SpeciesTable>, H5mdError> {
         let Ok(dataset) = group.dataset("species") else { return Ok(None) };
         let kind = dataset.dtype().and_then(|d| d.to_descriptor());
+        if let Some(words) = texts_of(&dataset) {
+            let mut names = words.clone();
+            names.sort();
+            names.dedup();
+            let indices = words.iter().map(|w| names.partition_point(|n| n < w)).collect();
+            return Ok(Some(SpeciesTable { indices, names }));
+        }
         if !matches!(kind, Ok(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_))) {
             return Ok(None);
         }
@@ -331,7 +353,7 @@ impl TrajectoryReader {
         let mut kinds = numbers.clone();
         kinds.sort_unstable();
         kinds.dedup();
-        let names = dataset.attr("names").and_then(|a| a.read_raw::<VarLenUnicode>()).unwrap_or_default();
+        let names = dataset.attr("names").ok().and_then(|a| texts_of(&a)).unwrap_or_default();
         let name = |k: &i64| {
             let named = usize::try_from(*k).ok().and_then(|k| names.get(k));
             named.map_or(k.to_string(), ToString::to_string)
@@ -432,7 +454,6 @@ impl TrajectoryReader {
         });
         let stages = self.stages()?;
         let windows = stages.iter().filter(|s| s.window_means);
-        let closed = self.file.group("vitrion").and_then(|g| g.attr("closed")?.read_scalar::<i32>());
         Ok(Summary {
             creator: self.creator(),
             frames: self.frames,
@@ -442,7 +463,7 @@ impl TrajectoryReader {
             steps: last.map(|l| (self.step(0), self.step(l))),
             times: last.map(|l| (self.time(0), self.time(l))),
             last_cell: last.map(|l| self.cell(l)).transpose()?.flatten(),
-            closed: closed.ok().map(|c| c == 1),
+            closed: self.closed(),
             thermo_rows: self.file.dataset("vitrion/thermo/step").map_or(0, |d| d.size()),
             window_means: windows
                 .map(|s| Ok((s.name.clone(), self.window_steps(&s.name)?.len())))

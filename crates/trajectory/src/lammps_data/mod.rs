@@ -10,6 +10,7 @@
 //! Coordinates come back unwrapped by the image flags, if there are any, and every molecule whole: where a molecule is
 //! split by the boundary, atoms are moved by cell vectors to the shortest distance from their nearest neighbour in it.
 
+mod description;
 mod matching;
 mod parse;
 mod state;
@@ -25,6 +26,7 @@ use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
 
+pub use description::{Description, describe};
 pub use state::{LARGEST_DEVIATION, NotRigid};
 pub use write::write;
 

@@ -442,6 +442,15 @@ fn other_programs_files_are_read_in_their_units() {
     assert_eq!(reader.species().unwrap(), None);
     let summary = reader.summary().unwrap();
     assert_eq!((summary.closed, summary.provenance, summary.creator), (None, None, None));
+    drop(reader);
+    // Species as words of fixed length, as h5py writes them from an array of bytes.
+    let words = ["K", "Ca"].map(|w| hdf5::types::FixedAscii::<2>::from_ascii(w.as_bytes()).unwrap());
+    let file = hdf5::File::open_rw(&path).unwrap();
+    let group = file.group("particles/atoms").unwrap();
+    group.new_dataset_builder().with_data(&words).create("species").unwrap();
+    drop((group, file));
+    let table = TrajectoryReader::open(&path).unwrap().species().unwrap().unwrap();
+    assert_eq!((table.indices, table.names), (vec![1, 0], vec!["Ca".to_string(), "K".to_string()]));
 }
 
 #[test]

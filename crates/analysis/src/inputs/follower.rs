@@ -1,0 +1,124 @@
+//! Particles followed through the walls of the cell.
+
+use glam::DVec3;
+use vitrion_core::cell::Cell;
+
+use crate::error::AnalysisError;
+
+/// What a user should know about positions without image counts.
+pub(super) const SHORTEST_DISPLACEMENT: &str = "positions carry no image counts: particles are followed by the shortest \
+     displacement between frames, which is right as long as nothing moves half a cell between two frames";
+
+/// Extent of wrapped positions in units of the cell's edges: 1, and what molecules that are kept whole add to it.
+const WRAPPED_EXTENT: f64 = 1.5;
+
+/// Whether positions spread over more than one and a half cells: then they are unwrapped already.
+pub(super) fn spreads(cell: &Cell, positions: &[DVec3]) -> bool {
+    let (mut low, mut high) = (DVec3::INFINITY, DVec3::NEG_INFINITY);
+    for position in positions {
+        let s = cell.fractional(*position);
+        (low, high) = (low.min(s), high.max(s));
+    }
+    (high - low).max_element() > WRAPPED_EXTENT
+}
+
+/// Where particles are, unwrapped, from frame to frame.
+#[derive(Default)]
+pub(super) struct Follower {
+    /// Fractional positions (wrapped or with their images) of the last frame, and where their particles are by now.
+    followed: Option<(Vec<DVec3>, Vec<DVec3>)>,
+}
+
+impl Follower {
+    /// Unwrapped positions (angstrom) of the next frame: by the counts of crossed cells, or else by the shortest displacement
+    /// from the last frame. In a cell that may change, displacements are summed up, each with the cell of its frame: a count
+    /// times the cell of today would move what only crossed a wall long ago.
+    pub fn follow(
+        &mut self,
+        cell: &Cell,
+        fixed_cell: bool,
+        positions: &[DVec3],
+        images: Option<&[DVec3]>,
+    ) -> Vec<DVec3> {
+        if let Some(images) = images.filter(|_| fixed_cell) {
+            return positions.iter().zip(images).map(|(r, n)| *r + cell.matrix() * *n).collect();
+        }
+        let fractional: Vec<DVec3> = match images {
+            Some(images) => positions.iter().zip(images).map(|(r, n)| cell.fractional(*r) + *n).collect(),
+            None => positions.iter().map(|r| cell.fractional(*r)).collect(),
+        };
+        let unwrapped: Vec<DVec3> = match &self.followed {
+            None => fractional.iter().map(|s| cell.cartesian(*s)).collect(),
+            Some((before, places)) => fractional
+                .iter()
+                .zip(before)
+                .zip(places)
+                .map(|((now, before), place)| {
+                    let moved = *now - *before;
+                    let moved = if images.is_some() { moved } else { moved - moved.round() };
+                    *place + cell.cartesian(moved)
+                })
+                .collect(),
+        };
+        self.followed = Some((fractional, unwrapped.clone()));
+        unwrapped
+    }
+}
+
+/// A position that is no number is an error, not a hole in an average.
+pub(super) fn check_finite<'a>(
+    label: &str,
+    frame: usize,
+    mut positions: impl Iterator<Item = &'a DVec3>,
+) -> Result<(), AnalysisError> {
+    match positions.position(|r| !r.is_finite()) {
+        None => Ok(()),
+        Some(particle) => Err(AnalysisError::input(
+            label,
+            format!("frame {frame}, particle {particle}: the position is not a number"),
+            "the file is damaged, or its writer was stopped: leave this frame out or write the file again",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::triclinic;
+
+    #[test]
+    fn a_wrapped_walk_is_followed_through_the_walls_of_a_triclinic_cell() {
+        let cell = triclinic();
+        let path: Vec<DVec3> = (0..200).map(|i| DVec3::new(0.9, -0.7, 1.3) * f64::from(i)).collect();
+        let wrapped = |r: DVec3| cell.cartesian(Cell::wrap_fractional(cell.fractional(r)));
+        let image = |r: DVec3| cell.fractional(r).floor();
+        let (mut by_shortest, mut by_count) = (Follower::default(), Follower::default());
+        for r in &path {
+            let shortest = by_shortest.follow(&cell, false, &[wrapped(*r)], None)[0];
+            // Round-off of 200 steps.
+            assert!((shortest - *r).length() < 1e-10);
+            for (follower, fixed) in [(&mut by_count, false), (&mut Follower::default(), true)] {
+                let counted = follower.follow(&cell, fixed, &[wrapped(*r)], Some(&[image(*r)]))[0];
+                assert!((counted - *r).length() < 1e-10);
+            }
+        }
+    }
+
+    #[test]
+    fn what_crossed_a_wall_long_ago_does_not_move_with_the_cell() {
+        // At rest in fractional coordinates, two cells away, while the cell swells.
+        let mut follower = Follower::default();
+        let place = DVec3::new(1.0, 2.0, 3.0);
+        let images = [DVec3::new(2.0, 0.0, 0.0)];
+        let first = follower.follow(&Cell::cubic(10.0).unwrap(), false, &[place], Some(&images))[0];
+        let later = follower.follow(&Cell::cubic(11.0).unwrap(), false, &[place * 1.1], Some(&images))[0];
+        assert!((first - later).length() < 1e-12);
+    }
+
+    #[test]
+    fn unwrapped_positions_are_told_from_whole_molecules() {
+        let cell = Cell::cubic(10.0).unwrap();
+        assert!(!spreads(&cell, &[DVec3::ZERO, DVec3::splat(11.3)]));
+        assert!(spreads(&cell, &[DVec3::ZERO, DVec3::new(25.0, 0.0, 0.0)]));
+    }
+}
