@@ -31,7 +31,6 @@ pub struct DumpTrajectory {
     /// Atoms of every frame.
     ids: Vec<u64>,
     clock: Clock,
-    fixed_cell: bool,
     notes: Vec<String>,
 }
 
@@ -76,8 +75,7 @@ impl DumpTrajectory {
                 "give the frames of one run in the order of time",
             )
         })?;
-        let fixed_cell = (0..dump.frames()).all(|frame| dump.cell(frame) == dump.cell(0));
-        Ok(Self { ids: first.ids, dump, particles, clock, fixed_cell, notes })
+        Ok(Self { ids: first.ids, dump, particles, clock, notes })
     }
 
     /// A frame as the dump has it.
@@ -174,11 +172,8 @@ impl FrameStream for Stream<'_> {
         let trajectory = self.trajectory;
         let index = self.next;
         let DumpFrame { cell, positions, images, unwrapped, .. } = trajectory.read(index)?;
-        let atoms = if unwrapped {
-            positions
-        } else {
-            self.follower.follow(&cell, trajectory.fixed_cell, &positions, images.as_deref())
-        };
+        let atoms =
+            if unwrapped { positions } else { self.follower.follow(&cell, &positions, images.as_deref()) };
         check_finite(&trajectory.label(), index, atoms.iter())?;
         let centres: Vec<DVec3> = trajectory.particles.centres.iter().map(|&a| atoms[a]).collect();
         self.next += 1;

@@ -222,6 +222,6 @@ impl Stream<'_> {
             return Ok(positions);
         };
         let images = reader.images(index)?;
-        Ok(self.follower.follow(cell, reader.has_fixed_cell(), &positions, images.as_deref()))
+        Ok(self.follower.follow(cell, &positions, images.as_deref()))
     }
 }

@@ -266,11 +266,6 @@ impl TrajectoryReader {
         self.images.is_some()
     }
 
-    /// Whether the cell of the file has frames of its own, so that it may change.
-    pub fn has_fixed_cell(&self) -> bool {
-        matches!(self.edges, Edges::Fixed(_))
-    }
-
     /// Per centre: its atom's index among the particles; none where the file has no centres or does not say.
     pub fn centre_atoms(&self) -> Result<Option<Vec<usize>>, H5mdError> {
         let Ok(dataset) = self.file.dataset("particles/centres/atom") else { return Ok(None) };
