@@ -232,9 +232,9 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
     }
 }
 
-/// A line a table, and a line for everything that is missing.
+/// A line a table, then a line for everything that is missing.
 fn summary(results: &Results) -> String {
-    let mut rows = Vec::new();
+    let (mut rows, mut missing) = (Vec::new(), Vec::new());
     for outcome in &results.outcomes {
         match &outcome.result {
             Ok(tables) => {
@@ -244,17 +244,13 @@ fn summary(results: &Results) -> String {
                     rows.push(vec![outcome.name.clone(), state.to_string(), file, table.rows().to_string()]);
                 }
             }
-            Err(missing) => {
-                rows.push(vec![
-                    outcome.name.clone(),
-                    "missing".to_string(),
-                    missing.reason.clone(),
-                    String::new(),
-                ]);
+            Err(reason) => {
+                missing.push(format!("missing: {}: {reason}", outcome.name));
             }
         }
     }
-    console::table(&["observable", "state", "table", "rows"], &rows)
+    let table = console::table(&["observable", "state", "table", "rows"], &rows);
+    [vec![table], missing].concat().join("\n")
 }
 
 #[cfg(test)]
