@@ -108,7 +108,14 @@ pub const OBSERVABLES: &[Entry] = &[
     },
     Entry {
         name: "heterogeneity",
-        tables: &["heterogeneity", "msd_classes", "alpha_2_classes", "isf_jumping_only", "rdf_classes"],
+        tables: &[
+            "heterogeneity",
+            "msd_classes",
+            "alpha_2_classes",
+            "isf_jumping_only",
+            "kww_jumping_only",
+            "rdf_classes",
+        ],
         prepare: class_dynamics::prepare,
     },
     Entry {

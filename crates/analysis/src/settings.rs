@@ -25,6 +25,10 @@ pub struct Settings {
     pub jump_rule: JumpRule,
     /// Span within which J ions jump (ps); 12 us, or the length of the trajectory, if none.
     pub jump_span: Option<f64>,
+    /// Earliest time that takes part in KWW fits (ps): after the decay into the cage; each function's own choice if none.
+    pub fit_start: Option<f64>,
+    /// A fixed beta of KWW fits; free if none.
+    pub fit_beta: Option<f64>,
     /// Memory for everything that is held (bytes).
     pub memory: u64,
 }
@@ -42,6 +46,8 @@ impl Default for Settings {
             jump_threshold: None,
             jump_rule: JumpRule::default(),
             jump_span: None,
+            fit_start: None,
+            fit_beta: None,
             memory: 4_000_000_000,
         }
     }

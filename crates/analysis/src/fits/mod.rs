@@ -7,6 +7,7 @@
 pub mod arrhenius;
 pub mod broken_line;
 pub mod kww;
+pub mod kww_table;
 pub mod least_squares;
 pub mod line;
 pub mod parameters;

@@ -19,6 +19,8 @@ use glam::DVec3;
 
 use super::spans::{CLASSES, SpanCollector, Spans};
 use crate::error::AnalysisError;
+use crate::fits::kww::KwwSettings;
+use crate::fits::kww_table::KwwTable;
 use crate::fits::parameters::Parameters;
 use crate::fits::{Estimate, Points, Undetermined, power_law, refit};
 use crate::frame::{Frame, Needs};
@@ -50,6 +52,8 @@ pub struct ClassDynamics {
     wave_numbers: Vec<f64>,
     r_max: Option<f64>,
     r_bins: Option<usize>,
+    fit_start: Option<f64>,
+    fit_beta: Option<f64>,
 }
 
 /// For the list of observables.
@@ -59,12 +63,22 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
         wave_numbers: context.settings.wave_numbers.clone(),
         r_max: context.settings.r_max,
         r_bins: context.settings.r_bins,
+        fit_start: context.settings.fit_start,
+        fit_beta: context.settings.fit_beta,
     }))
 }
 
 impl Observable for ClassDynamics {
     fn key(&self) -> String {
-        format!("{} q {:?} r {:?} {:?}", self.collector.key(), self.wave_numbers, self.r_max, self.r_bins)
+        format!(
+            "{} q {:?} r {:?} {:?} fit {:?} {:?}",
+            self.collector.key(),
+            self.wave_numbers,
+            self.r_max,
+            self.r_bins,
+            self.fit_start,
+            self.fit_beta
+        )
     }
 
     fn needs(&self, trajectory: usize, _: usize) -> Needs {
@@ -93,6 +107,9 @@ impl Observable for ClassDynamics {
         })?;
         let mut tables = displacement_tables(&spans, &displacements);
         tables.push(scattering_table(&self.wave_numbers, &scattering));
+        let start = self.fit_start.unwrap_or(spans.windows.window);
+        let fit = KwwSettings { start, beta: self.fit_beta };
+        tables.push(fits_table(&self.wave_numbers, &scattering, &fit));
         tables.extend(pairs.map(|p| p.finish()));
         tables.push(parameters(&spans, &displacements));
         for table in &mut tables {
@@ -296,6 +313,21 @@ fn scattering_table(wave_numbers: &[f64], average: &PairAverage<Scattering>) -> 
     .real("t_ps", "ps", t)
     .real("value", "", value)
     .real("standard_error", "", error)
+}
+
+/// KWW fits of the scattering functions of all ions and of J ions.
+fn fits_table(wave_numbers: &[f64], average: &PairAverage<Scattering>, settings: &KwwSettings) -> Table {
+    let per_class = 1 + wave_numbers.len();
+    let sums = average.sums();
+    let mut rows = KwwTable::new();
+    for (number, q) in wave_numbers.iter().enumerate() {
+        let column = 1 + number;
+        let all = |s: &[f64]| (s[column] + s[per_class + column]) / (s[0] + s[per_class]);
+        rows.add(["isf_jumping_only", "all"], *q, &sums, all, settings);
+        let jumping = |s: &[f64]| (s[column] + s[per_class]) / (s[0] + s[per_class]);
+        rows.add(["isf_jumping_only", "J only moves"], *q, &sums, jumping, settings);
+    }
+    rows.table("kww_jumping_only")
 }
 
 /// Pairs of J and NJ ions by distance.

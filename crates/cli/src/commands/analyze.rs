@@ -93,6 +93,14 @@ pub struct Analyze {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     jump_span: Option<f64>,
 
+    /// Earliest time that takes part in KWW fits [default: the jump window, for window means]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    fit_start: Option<f64>,
+
+    /// Fix beta of KWW fits [default: free]
+    #[arg(long, value_name = "BETA", value_parser = exponent)]
+    fit_beta: Option<f64>,
+
     /// Memory to work in, e.g. 512MB; fewer time origins are held where it does not suffice
     #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = bytes)]
     memory: u64,
@@ -106,6 +114,13 @@ fn wave_number(text: &str) -> Result<f64, String> {
 fn duration(text: &str) -> Result<f64, String> {
     let t = parse_quantity(text.trim(), Dimension::Time).map_err(|e| e.to_string())?;
     if t > 0.0 && t.is_finite() { Ok(t) } else { Err("a time is above zero".to_string()) }
+}
+
+fn exponent(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(beta) if beta > 0.0 && beta <= 2.0 => Ok(beta),
+        _ => Err("beta lies between 0 and 2".to_string()),
+    }
 }
 
 fn jump_rule(text: &str) -> Result<JumpRule, String> {
@@ -180,6 +195,8 @@ impl Analyze {
             jump_threshold: self.jump_threshold,
             jump_rule: self.jump_rule,
             jump_span: self.jump_span,
+            fit_start: self.fit_start,
+            fit_beta: self.fit_beta,
             memory: self.memory,
         }
     }

@@ -1,0 +1,122 @@
+//! A table of KWW fits of correlation functions, one row a function.
+
+use super::kww::{self, Kww, KwwSettings};
+use super::{Estimate, Undetermined};
+use crate::jackknife::FEWEST_UNITS;
+use crate::pair_average::LagSums;
+use crate::table::Table;
+
+/// Rows of fits.
+#[derive(Clone, Debug, Default)]
+pub struct KwwTable {
+    function: Vec<String>,
+    species: Vec<String>,
+    q: Vec<f64>,
+    from: Vec<f64>,
+    numbers: [Vec<f64>; 8],
+    verdict: Vec<String>,
+}
+
+impl KwwTable {
+    /// No rows yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Fits `value` of the sums and adds a row. Units of the errors: trajectories if there are four, else the groups.
+    pub fn add(
+        &mut self,
+        [function, species]: [&str; 2],
+        q: f64,
+        sums: &[LagSums],
+        value: impl Fn(&[f64]) -> f64,
+        settings: &KwwSettings,
+    ) {
+        let found = fit(sums, value, settings);
+        self.function.push(function.to_string());
+        self.species.push(species.to_string());
+        self.q.push(q);
+        self.from.push(settings.start);
+        let unknown = Estimate { value: f64::NAN, error: f64::NAN };
+        let (estimates, verdict) = match found {
+            Ok(k) => ([k.amplitude, k.tau, k.beta, k.mean_tau], "determined".to_string()),
+            Err(undetermined) => ([unknown; 4], undetermined.to_string().replace(',', ";")),
+        };
+        self.verdict.push(verdict);
+        let numbers = estimates.into_iter().flat_map(|e| [e.value, e.error]);
+        self.numbers.iter_mut().zip(numbers).for_each(|(column, v)| column.push(v));
+    }
+
+    /// The table.
+    pub fn table(self, name: &str) -> Table {
+        let definition = "fits of f exp(-(t/tau)^beta) from a start on; mean tau = tau Gamma(1/beta)/beta; errors by refitting";
+        let columns = [
+            ("f", ""),
+            ("f_standard_error", ""),
+            ("tau_ps", "ps"),
+            ("tau_ps_standard_error", "ps"),
+            ("beta", ""),
+            ("beta_standard_error", ""),
+            ("mean_tau_ps", "ps"),
+            ("mean_tau_ps_standard_error", "ps"),
+        ];
+        let mut table = Table::new(name, definition)
+            .text("function", self.function)
+            .text("species_or_weighting", self.species)
+            .real("q_per_angstrom", "1/angstrom", self.q);
+        for ((name, unit), values) in columns.into_iter().zip(self.numbers) {
+            table = table.real(name, unit, values);
+        }
+        table.real("fit_from_ps", "ps", self.from).text("verdict", self.verdict)
+    }
+}
+
+fn fit(sums: &[LagSums], value: impl Fn(&[f64]) -> f64, settings: &KwwSettings) -> Result<Kww, Undetermined> {
+    let trajectories = sums.first().map_or(0, |lag| lag.trajectories.len());
+    let units = |lag: &LagSums| -> Vec<f64> {
+        let parts = if trajectories >= FEWEST_UNITS { &lag.trajectories } else { &lag.groups };
+        let filled = parts.iter().filter(|p| p.iter().any(|x| *x != 0.0));
+        filled.map(|p| value(p)).collect()
+    };
+    let rows: Vec<(f64, Vec<f64>)> = sums.iter().map(|lag| (lag.time, units(lag))).collect();
+    let most = rows.iter().map(|(_, r)| r.len()).max().unwrap_or(0);
+    // Lags that not every unit reaches would change the set of units along the curve.
+    let complete: Vec<&(f64, Vec<f64>)> =
+        rows.iter().filter(|(_, r)| r.len() == most && r.iter().all(|v| v.is_finite())).collect();
+    let t: Vec<f64> = complete.iter().map(|(t, _)| *t).collect();
+    let curves: Vec<Vec<f64>> =
+        (0..most).map(|unit| complete.iter().map(|(_, r)| r[unit]).collect()).collect();
+    kww::fit(&t, &curves, None, settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_all_lags_are_fitted() {
+        let phi = |t: f64| 0.9 * (-(t / 20.0f64).sqrt()).exp();
+        let lag = |k: i32| {
+            let t = 1.3f64.powi(k);
+            // Number and sum: groups of different sizes with the same mean; the longest lag misses one group.
+            let group = |g: usize| {
+                let n = if g == 2 && k == 29 { 0.0 } else { 10.0 + g as f64 };
+                vec![n, n * phi(t) * (1.0 + 0.01 * (g as f64 - 1.5))]
+            };
+            LagSums { time: t, groups: (0..4).map(group).collect(), trajectories: vec![vec![1.0, phi(t)]] }
+        };
+        let sums: Vec<LagSums> = (0..30).map(lag).collect();
+        let mut rows = KwwTable::new();
+        let settings = KwwSettings { start: 1.0, beta: None };
+        rows.add(["isf_self", "all"], 3.7, &sums, |s| s[1] / s[0], &settings);
+        rows.add(["isf_self", "flat"], 3.7, &sums, |_| 0.5, &settings);
+        let table = rows.table("kww");
+        let number = |name: &str| table.reals(name).unwrap()[0];
+        // Groups scale the curve by 1 +- 0.015 and do nothing else: exact tau and beta.
+        assert!((number("f") - 0.9).abs() < 1e-6 && (number("tau_ps") - 20.0).abs() < 1e-4);
+        assert!((number("beta") - 0.5).abs() < 1e-6 && (number("mean_tau_ps") - 40.0).abs() < 1e-3);
+        assert!(number("f_standard_error") > 0.003 && number("tau_ps_standard_error") < 1e-3);
+        assert!(table.texts("verdict").unwrap()[1].starts_with("not determined"));
+        assert!(table.reals("tau_ps").unwrap()[1].is_nan());
+    }
+}
