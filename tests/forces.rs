@@ -17,11 +17,16 @@ mod reference_outputs;
 #[path = "forces/symmetries.rs"]
 mod symmetries;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use vitrion_core::cpu::reference::{ReferenceKernel, ReferenceOptions};
 use vitrion_core::cpu::{Precision, choose_mesh, kernel};
+use vitrion_core::force_field::ForceField;
 use vitrion_core::forces::ForceKernel;
+use vitrion_core::topology::Topology;
+use vitrion_gpu::device::Device;
+use vitrion_gpu::force_kernel::GpuForceKernel;
+use vitrion_gpu::shaders::device_mesh;
 
 use fixtures::{Settings, System};
 
@@ -61,7 +66,7 @@ pub struct Tolerance {
 }
 
 /// All kernels.
-pub const SUBJECTS: &[Subject] = &[REFERENCE, MIXED];
+pub const SUBJECTS: &[Subject] = &[REFERENCE, MIXED, GPU];
 
 const REFERENCE: Subject = Subject {
     name: "cpu/reference",
@@ -99,10 +104,7 @@ const MESH_ACCURACY: f64 = 1e-5;
 const MIXED: Subject = Subject {
     name: "cpu/mixed",
     build: |system, settings| {
-        let mut force_field = system.force_field.clone();
-        force_field.cutoff = settings.cutoff.unwrap_or(force_field.cutoff);
-        force_field.shift = settings.shift.unwrap_or(force_field.shift);
-        let (force_field, topology) = (Arc::new(force_field), Arc::new(system.topology.clone()));
+        let (force_field, topology) = single_precision_system(system, settings);
         let parameters = choose_mesh(&force_field, &topology, &system.cell, MESH_ACCURACY).unwrap();
         kernel(&force_field, &topology, &system.cell, Precision::Mixed, parameters).unwrap()
     },
@@ -126,4 +128,40 @@ const MIXED: Subject = Subject {
         // Atoms lie elsewhere between mesh points: twice the mesh error.
         symmetry: 6.0 * MESH_ACCURACY,
     },
+};
+
+/// The force field with the cutoff and shift of a test, which belong to it in kernels for runs.
+fn single_precision_system(system: &System, settings: &Settings) -> (Arc<ForceField>, Arc<Topology>) {
+    let mut force_field = system.force_field.clone();
+    force_field.cutoff = settings.cutoff.unwrap_or(force_field.cutoff);
+    force_field.shift = settings.shift.unwrap_or(force_field.shift);
+    (Arc::new(force_field), Arc::new(system.topology.clone()))
+}
+
+/// The GPU of this machine; software Vulkan will do. Without any, these tests fail rather than pass unseen.
+pub fn device() -> Arc<Device> {
+    static DEVICE: OnceLock<Arc<Device>> = OnceLock::new();
+    Arc::clone(DEVICE.get_or_init(|| Arc::new(Device::open(None).unwrap())))
+}
+
+/// As the CPU's mixed kernel: both compute in f32 on the same kind of mesh.
+const GPU: Subject = Subject {
+    name: "gpu",
+    build: |system, settings| {
+        let (force_field, topology) = single_precision_system(system, settings);
+        let parameters = choose_mesh(&force_field, &topology, &system.cell, MESH_ACCURACY).unwrap();
+        let parameters = device_mesh(&parameters).unwrap();
+        Box::new(
+            GpuForceKernel::new(device(), &force_field, &topology, &system.cell, parameters, None).unwrap(),
+        )
+    },
+    tolerance: Tolerance {
+        // Bond lengths to 1e-7 A in f32, over stretches of 0.05 A.
+        bonded_energy: 2e-6,
+        // Every pair is computed twice, so that rounding does not cancel: 2e-6 an atom, with random signs, times the square root
+        // of 1,782 atoms.
+        net_force: 1e-4,
+        ..MIXED.tolerance
+    },
+    ..MIXED
 };

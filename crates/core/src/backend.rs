@@ -174,6 +174,8 @@ pub struct BackendCheckpoint {
     pub electrostatics: ElectrostaticsParameters,
     /// Name of the backend and precision that wrote it, e.g. `cpu/mixed`.
     pub backend: String,
+    /// What a device holds beyond `state`, in its own words, so that it goes on with the same bits.
+    pub device: Option<Vec<u8>>,
 }
 
 /// Why a step could not be done. The state is the one before the failed step.
@@ -200,6 +202,12 @@ pub enum BackendError {
         step: u64,
         /// Body (from 0).
         body: usize,
+    },
+    /// The device that executes the dynamics has failed.
+    #[error("{message}")]
+    Device {
+        /// What it says.
+        message: String,
     },
     /// Dynamics were asked for before a stage.
     #[error("no stage has begun, so there are no dynamics to advance; call `begin_stage` first")]
@@ -245,7 +253,7 @@ pub trait Backend: Send {
     /// Everything needed to go on bit for bit.
     fn checkpoint(&self) -> BackendCheckpoint;
 
-    /// Goes on from a checkpoint; [`Backend::begin_stage`] of the interrupted stage must have been called before, with its
+    /// Goes on from a checkpoint: bit for bit if a backend of the same name wrote it, else from its state. [`Backend::begin_stage`] of the interrupted stage must have been called before, with its
     /// original set points.
     fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError>;
 }

@@ -109,6 +109,12 @@ pub enum ForceError {
         /// Index of the atom (printed from 1).
         atom: usize,
     },
+    /// The device that computes forces has failed, or cannot compute these.
+    #[error("{message}")]
+    Device {
+        /// What it says.
+        message: String,
+    },
     /// The cell is too small for the cutoff.
     #[error(
         "cutoff {cutoff:.3} + skin {skin:.3} angstrom exceed half the smallest perpendicular height of the cell ({half_height:.3} angstrom); \

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use glam::{DVec3, DVec4};
 use rayon::prelude::*;
 
-use super::streams::{Stream, centre_bodies, deliver};
 use crate::backend::{
     Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Sampling, Sink, Thermo,
 };
@@ -17,6 +16,7 @@ use crate::integrators::body_forces::BodyForces;
 use crate::integrators::thermodynamics::{pressure_tensor, remove_centre_of_mass_velocity};
 use crate::integrators::{Motion, StepError};
 use crate::minimize::minimize;
+use crate::observe::streams::{Stream, centre_bodies, deliver};
 use crate::observe::window_means::WindowMeans;
 use crate::state::{ExtendedVariables, ReplicaMut, State};
 use crate::topology::Topology;
@@ -386,6 +386,7 @@ impl Backend for CpuBackend {
             window_means: self.stage.as_ref().and_then(|stage| stage.window_means.clone()),
             electrostatics: self.electrostatics,
             backend: self.name.clone(),
+            device: None,
         }
     }
 
@@ -395,10 +396,11 @@ impl Backend for CpuBackend {
             let found = format!("neighbour lists of {} replicas", checkpoint.list_origins.len());
             return Err(mismatch(found, format!("{} replicas", self.kernels.len())));
         }
-        if checkpoint.backend != self.name || checkpoint.electrostatics != self.electrostatics {
+        let same_backend = checkpoint.backend == self.name;
+        if same_backend && checkpoint.electrostatics != self.electrostatics {
             return Err(mismatch(
-                format!("a run of `{}` with {:?}", checkpoint.backend, checkpoint.electrostatics),
-                format!("`{}` with {:?}", self.name, self.electrostatics),
+                format!("a run with {:?}", checkpoint.electrostatics),
+                format!("{:?}", self.electrostatics),
             ));
         }
         if let Some(stage) = &mut self.stage {
@@ -411,7 +413,7 @@ impl Backend for CpuBackend {
         }
         self.state.clone_from(&checkpoint.state);
         self.invalidate_forces();
-        self.restore_lists(&checkpoint.list_origins)
+        if same_backend { self.restore_lists(&checkpoint.list_origins) } else { Ok(()) }
     }
 }
 
@@ -430,6 +432,6 @@ fn named(replica: usize, step: u64, error: StepError) -> BackendError {
 fn failed_step(error: &BackendError) -> u64 {
     match error {
         BackendError::Forces { step, .. } | BackendError::NotFinite { step, .. } => *step,
-        BackendError::NoStage | BackendError::Mismatch { .. } => 0,
+        BackendError::NoStage | BackendError::Mismatch { .. } | BackendError::Device { .. } => 0,
     }
 }

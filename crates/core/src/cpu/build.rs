@@ -163,9 +163,19 @@ pub fn measure_force_error(
     state: &State,
     parameters: ElectrostaticsParameters,
 ) -> Result<f64, BuildError> {
+    let mut mixed = MixedKernel::new(force_field, topology, parameters, DEFAULT_SKIN)?;
+    measure_kernel_error(force_field, topology, state, &mut mixed)
+}
+
+/// As [`measure_force_error`], for any kernel.
+pub fn measure_kernel_error(
+    force_field: &Arc<ForceField>,
+    topology: &Arc<Topology>,
+    state: &State,
+    mixed: &mut dyn ForceKernel,
+) -> Result<f64, BuildError> {
     let cell = state.cells[0];
     let positions = state.atom_positions(topology, 0);
-    let mut mixed = MixedKernel::new(force_field, topology, parameters, DEFAULT_SKIN)?;
     let options = ReferenceOptions { coulomb_tolerance: 1e-10, ..ReferenceOptions::default() };
     let mut reference = ReferenceKernel::new(force_field, topology, &cell, options);
     let n = topology.n_atoms();

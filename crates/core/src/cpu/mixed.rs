@@ -11,18 +11,17 @@ use rayon::prelude::*;
 
 use super::lanes::dispatch;
 use super::pair_force::{PairChunk, PairPotential, PairResult, PairScratch, PairSums, from_fixed};
-use super::screening;
 use crate::backend::{ElectrostaticsParameters, Reciprocal};
 use crate::cell::Cell;
 use crate::force_field::ForceField;
-use crate::force_field::bonded::{add_bonded_forces, outer};
-use crate::force_field::close_approach::close_approach_table;
+use crate::force_field::bonded::add_bonded_forces;
+use crate::force_field::close_approach::close_pair;
 use crate::force_field::tail_correction::TailCorrection;
 use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, ListOrigin, Request, Virials};
+use crate::long_range::exclusions::{self_energy, subtract_excluded};
 use crate::long_range::pme::{Pme, PmeError};
 use crate::neighbors::molecule_list::{Fraction, MoleculeList, fraction, fraction_matrix, molecule_size};
 use crate::topology::Topology;
-use crate::units::COULOMB;
 
 /// Default skin of the neighbour list (angstrom): between the cost of a rebuild every few steps and of longer lists.
 pub const DEFAULT_SKIN: f64 = 1.2;
@@ -165,55 +164,6 @@ impl MixedKernel {
             *force = from_fixed(sum) + self.mesh_forces[atom];
         }
     }
-
-    /// Takes the pairs within a molecule off the reciprocal sum: -q_i q_j erf(alpha r)/r, whose force over r is
-    /// -q_i q_j f(r^2) of [`screening`].
-    fn subtract_excluded(&self, positions: &[DVec3], forces: &mut [DVec3]) -> (f64, DMat3) {
-        let alpha = self.parameters.alpha;
-        let (mut energy, mut virial) = (0.0, DMat3::ZERO);
-        for (index, molecule) in self.topology.molecules.iter().enumerate() {
-            let atoms = molecule.first_atom..molecule.first_atom + molecule_size(&self.topology, index);
-            for i in atoms.clone() {
-                for j in i + 1..atoms.end {
-                    let d = positions[i] - positions[j];
-                    let charge = COULOMB * self.charges[i] * self.charges[j];
-                    let force = -charge * screening::force(alpha, d.length_squared()) * d;
-                    energy -= charge * screening::energy(alpha, d.length_squared());
-                    forces[i] += force;
-                    forces[j] -= force;
-                    virial += outer(d, force);
-                }
-            }
-        }
-        (energy, virial)
-    }
-
-    fn self_energy(&self) -> f64 {
-        let squares: f64 = self.charges.iter().map(|q| q * q).sum();
-        -COULOMB * self.parameters.alpha * 0.5 * std::f64::consts::FRAC_2_SQRT_PI * squares
-    }
-
-    /// Which pair passed its inner maximum.
-    fn close_pair(&self, cell: &Cell, positions: &[DVec3]) -> Option<ForceError> {
-        let (i, species) = self.results.iter().find_map(|r| r.too_close)?;
-        let species_i = self.topology.atom_species[i];
-        let (distance, j) = (0..positions.len())
-            .filter(|&j| {
-                self.topology.atom_molecule[j] != self.topology.atom_molecule[i]
-                    && self.topology.atom_species[j] == species
-            })
-            .map(|j| (cell.wrapped_difference(positions[i] - positions[j]).length(), j))
-            .min_by(|a, b| a.0.total_cmp(&b.0))?;
-        let n = self.force_field.species.len();
-        Some(ForceError::CloseApproach {
-            atom_i: i,
-            atom_j: j,
-            species_i: self.force_field.species[species_i].name.clone(),
-            species_j: self.force_field.species[species].name.clone(),
-            distance,
-            limit: close_approach_table(&self.force_field)[species_i * n + species].inner_maximum?,
-        })
-    }
 }
 
 /// Why a mixed kernel cannot be set up.
@@ -246,14 +196,15 @@ impl ForceKernel for MixedKernel {
         }
         let wanted = request.energy_and_virial;
         let pairs = self.pair_forces(&fraction_matrix(cell), wanted);
-        if let Some(error) = self.close_pair(cell, positions) {
-            return Err(error);
+        if let Some((atom, species)) = self.results.iter().find_map(|r| r.too_close) {
+            return Err(close_pair(&self.force_field, &self.topology, cell, positions, atom, species));
         }
         self.mesh_forces.fill(DVec3::ZERO);
         let (reciprocal, reciprocal_virial) =
             self.pme.evaluate(cell, &self.fractions, wanted, &mut self.mesh_forces);
         self.collect(forces);
-        let (excluded, excluded_virial) = self.subtract_excluded(positions, forces);
+        let (excluded, excluded_virial) =
+            subtract_excluded(&self.topology, self.parameters.alpha, positions, forces, |_| true);
         let bonded = add_bonded_forces(&self.topology, positions, forces);
         if !wanted {
             return Ok(Evaluation::default());
@@ -264,7 +215,7 @@ impl ForceKernel for MixedKernel {
                 short_range: pairs.short_range + self.tail.energy(cell.volume()),
                 coulomb_real: pairs.coulomb,
                 coulomb_reciprocal: reciprocal,
-                coulomb_self: self.self_energy(),
+                coulomb_self: self_energy(&self.charges, self.parameters.alpha),
                 coulomb_excluded: excluded,
                 bond: bonded.bond,
                 angle: bonded.angle,

@@ -8,9 +8,8 @@ pub mod pair_force;
 pub mod reference;
 pub mod screening;
 pub mod simd;
-mod streams;
 
 pub use build::{
     BuildError, BuiltBackend, MEASURED_ATOMS, Precision, build_backend, choose_mesh, describe, force_scale,
-    kernel, measure_force_error,
+    kernel, measure_force_error, measure_kernel_error,
 };

@@ -33,25 +33,66 @@ pub fn from_fixed(sum: FixedForce) -> DVec3 {
     DVec3::new(sum[0] as f64, sum[1] as f64, sum[2] as f64) / SCALE
 }
 
-/// Parameters of one pair of species, as the loop needs them.
+/// Parameters of one pair of species, as the loop over pairs needs them.
 #[derive(Clone, Copy, Debug)]
-struct PairParameters {
-    /// ln A + sigma/rho, and 1/rho.
-    exponent: f32,
-    inverse_rho: f32,
-    dispersion6: f32,
-    dispersion8: f32,
-    /// q_i q_j e^2/(4 pi eps0).
-    charge: f32,
-    /// Short-range and Coulomb energies at the cutoff, when shifted.
-    shift_short_range: f32,
-    shift_coulomb: f32,
-    /// Square of the inner maximum; zero if there is none.
-    inner2: f32,
-    /// Inside `soft_radius` the total is `soft_energy` + `soft_force` (`soft_radius` - r).
-    soft_radius: f32,
-    soft_energy: f32,
-    soft_force: f32,
+pub struct PairParameters {
+    /// ln A + sigma/rho.
+    pub exponent: f32,
+    /// 1/rho (1/angstrom).
+    pub inverse_rho: f32,
+    /// C (u A^8/ps^2).
+    pub dispersion6: f32,
+    /// D (u A^10/ps^2).
+    pub dispersion8: f32,
+    /// q_i q_j e^2/(4 pi eps0) (u A^3/ps^2).
+    pub charge: f32,
+    /// Short-range energy at the cutoff, when shifted (u A^2/ps^2).
+    pub shift_short_range: f32,
+    /// erfc(alpha r)/r at the cutoff, when shifted (1/angstrom).
+    pub shift_coulomb: f32,
+    /// Square of the inner maximum (A^2); zero if there is none.
+    pub inner2: f32,
+    /// Inside this radius (angstrom) a soft core has the energy `soft_energy` + `soft_force` (`soft_radius` - r).
+    pub soft_radius: f32,
+    /// See `soft_radius` (u A^2/ps^2).
+    pub soft_energy: f32,
+    /// See `soft_radius` (u A/ps^2).
+    pub soft_force: f32,
+}
+
+/// The parameters of all pairs of species, row by row, with a real-space Coulomb cutoff (angstrom) at splitting `alpha`.
+pub fn pair_parameters(force_field: &ForceField, alpha: f64, coulomb_cutoff: f64) -> Vec<PairParameters> {
+    let n = force_field.species.len();
+    let close = close_approach_table(force_field);
+    let shifted = force_field.shift == Shift::Potential;
+    (0..n * n)
+        .map(|index| {
+            let (i, j) = (index / n, index % n);
+            let charge = COULOMB * force_field.species[i].charge * force_field.species[j].charge;
+            let soft = close[index].soft_core;
+            let pair = force_field.pairs[index];
+            PairParameters {
+                exponent: pair
+                    .filter(|p| p.amplitude > 0.0)
+                    .map_or(-1e4, |p| p.amplitude.ln() + p.sigma / p.rho) as f32,
+                inverse_rho: pair.map_or(1.0, |p| 1.0 / p.rho) as f32,
+                dispersion6: pair.map_or(0.0, |p| p.dispersion6) as f32,
+                dispersion8: pair.map_or(0.0, |p| p.dispersion8) as f32,
+                charge: charge as f32,
+                shift_short_range: pair.filter(|_| shifted).map_or(0.0, |p| p.energy(force_field.cutoff))
+                    as f32,
+                shift_coulomb: if shifted {
+                    (1.0 / coulomb_cutoff - screening::energy(alpha, coulomb_cutoff.powi(2))) as f32
+                } else {
+                    0.0
+                },
+                inner2: close[index].inner_maximum.map_or(0.0, |r| r * r) as f32,
+                soft_radius: soft.map_or(0.0, |s| s.radius) as f32,
+                soft_energy: soft.map_or(0.0, |s| s.energy) as f32,
+                soft_force: soft.map_or(0.0, |s| s.force) as f32,
+            }
+        })
+        .collect()
 }
 
 /// Everything about pair forces that does not change in a run.
@@ -68,42 +109,10 @@ pub struct PairPotential {
 impl PairPotential {
     /// Tables for a force field with its own cutoff and a real-space Coulomb cutoff (angstrom) at splitting `alpha`.
     pub fn new(force_field: &ForceField, alpha: f64, coulomb_cutoff: f64) -> Self {
-        let n = force_field.species.len();
-        let close = close_approach_table(force_field);
-        let shifted = force_field.shift == Shift::Potential;
-        let table = (0..n * n)
-            .map(|index| {
-                let (i, j) = (index / n, index % n);
-                let charge = COULOMB * force_field.species[i].charge * force_field.species[j].charge;
-                let soft = close[index].soft_core;
-                let pair = force_field.pairs[index];
-                PairParameters {
-                    exponent: pair
-                        .filter(|p| p.amplitude > 0.0)
-                        .map_or(-1e4, |p| p.amplitude.ln() + p.sigma / p.rho)
-                        as f32,
-                    inverse_rho: pair.map_or(1.0, |p| 1.0 / p.rho) as f32,
-                    dispersion6: pair.map_or(0.0, |p| p.dispersion6) as f32,
-                    dispersion8: pair.map_or(0.0, |p| p.dispersion8) as f32,
-                    charge: charge as f32,
-                    shift_short_range: pair.filter(|_| shifted).map_or(0.0, |p| p.energy(force_field.cutoff))
-                        as f32,
-                    shift_coulomb: if shifted {
-                        (1.0 / coulomb_cutoff - screening::energy(alpha, coulomb_cutoff.powi(2))) as f32
-                    } else {
-                        0.0
-                    },
-                    inner2: close[index].inner_maximum.map_or(0.0, |r| r * r) as f32,
-                    soft_radius: soft.map_or(0.0, |s| s.radius) as f32,
-                    soft_energy: soft.map_or(0.0, |s| s.energy) as f32,
-                    soft_force: soft.map_or(0.0, |s| s.force) as f32,
-                }
-            })
-            .collect();
         let r2_max = coulomb_cutoff.max(force_field.cutoff).powi(2);
         Self {
-            table,
-            n_species: n,
+            table: pair_parameters(force_field, alpha, coulomb_cutoff),
+            n_species: force_field.species.len(),
             short_range_cutoff2: force_field.cutoff.powi(2) as f32,
             coulomb_cutoff2: coulomb_cutoff.powi(2) as f32,
             screened_energy: Polynomial::fit(|r2| screening::energy(alpha, r2), r2_max),

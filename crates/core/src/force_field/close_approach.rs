@@ -1,9 +1,13 @@
 //! Where a pair potential stops making sense: inside its inner maximum, dispersion or Coulomb attraction wins over the wall.
 
+use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use super::ForceField;
 use super::born_mayer_huggins::BornMayerHuggins;
+use crate::cell::Cell;
+use crate::forces::ForceError;
+use crate::topology::Topology;
 use crate::units::{COULOMB, KILOCALORIE_PER_MOLE};
 
 /// Short distances of one pair of species. U(r) here is the total of short range and bare Coulomb, q_i q_j/r.
@@ -47,6 +51,37 @@ pub fn close_approach_table(force_field: &ForceField) -> Vec<CloseApproach> {
             CloseApproach::of(force_field.pairs[index].as_ref(), charge)
         })
         .collect()
+}
+
+/// The error of the pair of `atom` and the atom of `species` nearest to it, which have passed their inner maximum.
+pub fn close_pair(
+    force_field: &ForceField,
+    topology: &Topology,
+    cell: &Cell,
+    positions: &[DVec3],
+    atom: usize,
+    species: usize,
+) -> ForceError {
+    let own = topology.atom_species[atom];
+    let others = (0..positions.len()).filter(|&j| {
+        topology.atom_molecule[j] != topology.atom_molecule[atom] && topology.atom_species[j] == species
+    });
+    let nearest = others
+        .map(|j| (cell.wrapped_difference(positions[atom] - positions[j]).length(), j))
+        .min_by(|a, b| a.0.total_cmp(&b.0));
+    let limit = close_approach_table(force_field)[own * force_field.species.len() + species].inner_maximum;
+    // Only a pair with an inner maximum can have passed it; anything else is not a number.
+    let (Some((distance, other)), Some(limit)) = (nearest, limit) else {
+        return ForceError::NotFinite { atom };
+    };
+    ForceError::CloseApproach {
+        atom_i: atom,
+        atom_j: other,
+        species_i: force_field.species[own].name.clone(),
+        species_j: force_field.species[species].name.clone(),
+        distance,
+        limit,
+    }
 }
 
 /// Whether the wall of a pair with charge product `charge` (u A^3/ps^2) holds against dispersion and Coulomb attraction at

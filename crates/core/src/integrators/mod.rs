@@ -83,6 +83,16 @@ impl Motion {
         })
     }
 
+    /// The chains of translations, of rotations, and of the barostat.
+    pub fn chains(&self) -> [&NoseHooverChain; 3] {
+        [&self.translation, &self.rotation, &self.barostat.chain]
+    }
+
+    /// The barostat, whose constants mean something in NPT.
+    pub fn barostat(&self) -> &Barostat {
+        &self.barostat
+    }
+
     /// Does step number `step` + 1 of the run. `energy_and_virial` asks for them at the new positions; NPT always has them.
     /// After an error the replica is somewhere inside the step.
     pub fn step(

@@ -25,6 +25,16 @@ impl NoseHooverChain {
         Self { degrees_of_freedom, masses: [degrees_of_freedom * mass, mass, mass] }
     }
 
+    /// Number of degrees of freedom that it is coupled to.
+    pub fn degrees_of_freedom(&self) -> f64 {
+        self.degrees_of_freedom
+    }
+
+    /// Q_1, Q_2, Q_3 (u A^2).
+    pub fn masses(&self) -> [f64; 3] {
+        self.masses
+    }
+
     /// Advances the chain by `duration` (ps) at the set point `kt`, coupled to variables with twice the kinetic energy
     /// `twice_kinetic`. Returns the factor by which their momenta must be multiplied.
     pub fn propagate(&self, chain: &mut Chain, mut twice_kinetic: f64, kt: f64, duration: f64) -> f64 {

@@ -51,6 +51,12 @@ impl SplineWeights {
     }
 }
 
+/// The weights as polynomials, `[j][n]`: coefficient of (w - 1/2)^n in W_j (see [`SplineWeights`]); those of the first `order`
+/// rows and columns are filled.
+pub fn weight_polynomials(order: usize) -> [[f64; MAX_ORDER]; MAX_ORDER] {
+    polynomials(order)
+}
+
 /// `[j][n]`: coefficient of (w - 1/2)^n in W_j, by M_n(u) = (u M_{n-1}(u) + (n - u) M_{n-1}(u - 1)) / (n - 1).
 fn polynomials(order: usize) -> [[f64; MAX_ORDER]; MAX_ORDER] {
     let mut w = [[0.0; MAX_ORDER]; MAX_ORDER];

@@ -2,6 +2,7 @@
 
 pub mod b_spline;
 pub mod ewald;
+pub mod exclusions;
 mod influence;
 mod mesh;
 pub mod parameters;

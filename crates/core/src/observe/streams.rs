@@ -8,7 +8,7 @@ use crate::topology::Topology;
 
 /// What one replica has sampled since the last delivery.
 #[derive(Default)]
-pub(super) struct Stream {
+pub struct Stream {
     /// Pressure tensors and their steps.
     pub stress: Vec<(u64, DMat3)>,
     window_steps: Vec<u64>,
@@ -38,7 +38,7 @@ impl Stream {
 
 /// Hands the streams of all replicas to the sink and empties them: the stress replica by replica, then the windows that
 /// are complete.
-pub(super) fn deliver(streams: &mut [Stream], window_means: Option<&mut WindowMeans>, sink: &mut dyn Sink) {
+pub fn deliver(streams: &mut [Stream], window_means: Option<&mut WindowMeans>, sink: &mut dyn Sink) {
     for (replica, stream) in streams.iter().enumerate() {
         for &(step, tensor) in &stream.stress {
             sink.stress(replica, step, tensor);
@@ -65,7 +65,7 @@ pub(super) fn deliver(streams: &mut [Stream], window_means: Option<&mut WindowMe
 }
 
 /// The body of each molecule's centre atom.
-pub(super) fn centre_bodies(topology: &Topology) -> Vec<usize> {
+pub fn centre_bodies(topology: &Topology) -> Vec<usize> {
     let mut body_of_atom = Vec::with_capacity(topology.n_atoms());
     for (index, body) in topology.bodies.iter().enumerate() {
         body_of_atom.extend(std::iter::repeat_n(index, body.n_atoms));

@@ -1,0 +1,835 @@
+//! Executes dynamics on the device: all replicas at once, many steps a submission.
+//!
+//! The state lives on the device. The host keeps a copy that it brings up to date at the end of every [`Backend::advance`].
+//! Steps are submitted in chunks; before each, the device copies the state aside, so that after a failure all replicas go
+//! back and are advanced again to the last step that all of them can do.
+
+use std::mem::offset_of;
+use std::sync::Arc;
+use std::time::Instant;
+
+use glam::{DMat3, DVec3, DVec4};
+use serde::{Deserialize, Serialize};
+use vitrion_core::backend::{
+    Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Ensemble, Sampling, Sink,
+    Thermo,
+};
+use vitrion_core::cell::Cell;
+use vitrion_core::force_field::ForceField;
+use vitrion_core::force_field::bonded::outer;
+use vitrion_core::force_field::close_approach::close_pair;
+use vitrion_core::force_field::tail_correction::TailCorrection;
+use vitrion_core::forces::ForceError;
+use vitrion_core::integrators::Motion;
+use vitrion_core::integrators::body_forces::Configuration;
+use vitrion_core::integrators::rigid_body::rotation_matrix;
+use vitrion_core::integrators::thermodynamics::{instantaneous, remove_centre_of_mass_velocity};
+use vitrion_core::long_range::exclusions::{self_energy, subtract_excluded};
+use vitrion_core::minimize::minimize;
+use vitrion_core::observe::streams::{Stream, centre_bodies, deliver};
+use vitrion_core::observe::window_means::WindowMeans;
+use vitrion_core::state::{ExtendedVariables, State};
+use vitrion_core::topology::{MoleculeModel, Topology};
+use vitrion_core::units::BOLTZMANN;
+
+use crate::convert;
+use crate::device::Device;
+use crate::error::GpuError;
+use crate::force_kernel::{FORCES, GpuForceKernel, first_capacity, sum_partials};
+use crate::layout::{Replica, phase, section, status};
+use crate::shaders::{Dimensions, FORCE_UNITS, Kernel, SLOTS, Variant};
+use crate::system::{System, Target};
+
+/// Name of this backend.
+pub const NAME: &str = "gpu";
+/// Seconds of work in one submission: long beside its latency, short beside a driver's patience and the user's.
+const SUBMISSION: f64 = 0.05;
+
+/// Options of a GPU backend; the defaults are for runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Skin of the neighbour lists (angstrom).
+    pub skin: f64,
+    /// Entries of a neighbour list to begin with; by default they follow from the density.
+    pub list_capacity: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { skin: crate::force_kernel::DEFAULT_SKIN, list_capacity: None }
+    }
+}
+
+/// The device's own words of the state.
+#[derive(Clone, Serialize, Deserialize)]
+struct DeviceState {
+    bodies: Vec<[u32; 4]>,
+    replicas: Vec<u32>,
+    atoms: Vec<[i32; 4]>,
+    /// Cells at growth 1.
+    start_cells: Vec<Cell>,
+}
+
+impl DeviceState {
+    fn replicas(&self) -> Vec<Replica> {
+        bytemuck::cast_slice(&self.replicas).to_vec()
+    }
+}
+
+/// The stage in progress.
+struct Stage {
+    dynamics: Dynamics,
+    sampling: Sampling,
+    /// Streams count from here.
+    start_step: u64,
+    motion: Vec<Motion>,
+    window_means: Option<WindowMeans>,
+}
+
+impl Stage {
+    /// Virials are needed at every step.
+    fn variant(&self) -> Variant {
+        if self.dynamics.ensemble == Ensemble::Npt || self.sampling.stress_every.is_some() {
+            Variant::Virial
+        } else {
+            Variant::Forces
+        }
+    }
+
+    /// Whether something that is done every so many steps is due after step `step`.
+    fn is_due(&self, every: Option<u64>, step: u64) -> bool {
+        let since_start = step.saturating_sub(self.start_step);
+        every.is_some_and(|every| since_start > 0 && since_start.is_multiple_of(every.max(1)))
+    }
+}
+
+/// What is known about the forces on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forces {
+    /// They belong to the positions.
+    Current,
+    /// They are to be computed, and kinetic energy and virial with them: a stage begins.
+    Afresh,
+    /// They are to be computed, nothing else: a run goes on.
+    Again,
+}
+
+/// What is sampled in one chunk of steps: the steps of the stress samples, and of those of the centres.
+#[derive(Default)]
+struct Due {
+    stress: Vec<u64>,
+    centres: Vec<u64>,
+}
+
+/// Why a chunk could not be done: the first replica that failed at the earliest step.
+struct Failure {
+    /// Steps of the chunk that all replicas can do.
+    possible: u64,
+    error: BackendError,
+}
+
+/// Executes dynamics on a GPU.
+pub struct GpuBackend {
+    system: System,
+    device: Arc<Device>,
+    force_field: Arc<ForceField>,
+    topology: Arc<Topology>,
+    electrostatics: ElectrostaticsParameters,
+    tail: TailCorrection,
+    charges: Vec<f64>,
+    centre_bodies: Vec<usize>,
+    state: State,
+    device_state: DeviceState,
+    forces: Forces,
+    streams: Vec<Stream>,
+    stage: Option<Stage>,
+    chunk: u64,
+}
+
+fn device_error(error: GpuError) -> BackendError {
+    BackendError::Device { message: error.to_string() }
+}
+
+fn mismatch(found: String, expected: String) -> BackendError {
+    BackendError::Mismatch { found, expected }
+}
+
+impl GpuBackend {
+    /// A backend for `state` on an open device. The centre of mass of each replica is brought to rest.
+    pub fn new(
+        device: Arc<Device>,
+        force_field: &Arc<ForceField>,
+        topology: &Arc<Topology>,
+        electrostatics: ElectrostaticsParameters,
+        state: State,
+        options: Options,
+    ) -> Result<Self, BackendError> {
+        let dimensions =
+            Dimensions::new(force_field, topology, &electrostatics, options.skin, state.n_replicas)
+                .map_err(device_error)?;
+        let volume = state.cells.iter().map(Cell::volume).fold(f64::INFINITY, f64::min);
+        let capacity = options.list_capacity.unwrap_or_else(|| first_capacity(&dimensions, volume));
+        let mut system = System::new(Arc::clone(&device), force_field, topology, dimensions, capacity)
+            .map_err(device_error)?;
+        system.allocate_backup().map_err(device_error)?;
+        let mut backend = Self {
+            system,
+            device,
+            tail: TailCorrection::new(force_field, topology, force_field.cutoff),
+            charges: topology.charges(),
+            centre_bodies: centre_bodies(topology),
+            streams: (0..state.n_replicas).map(|_| Stream::default()).collect(),
+            device_state: DeviceState {
+                bodies: Vec::new(),
+                replicas: Vec::new(),
+                atoms: Vec::new(),
+                start_cells: Vec::new(),
+            },
+            forces: Forces::Afresh,
+            stage: None,
+            chunk: 8,
+            state: state.clone(),
+            force_field: Arc::clone(force_field),
+            topology: Arc::clone(topology),
+            electrostatics,
+        };
+        backend.set_state(state)?;
+        Ok(backend)
+    }
+
+    /// The system on the device, for timing its kernels.
+    pub fn system(&mut self) -> &mut System {
+        &mut self.system
+    }
+
+    /// Does `steps` single steps with a timestamp around each kernel; returns the mean time of each in seconds, or `None` if the
+    /// device keeps no time.
+    pub fn time_kernels(&mut self, steps: u64) -> Result<Option<Vec<(Kernel, f64)>>, BackendError> {
+        let mut sums: Vec<(Kernel, f64)> = Kernel::ALL.map(|kernel| (kernel, 0.0)).to_vec();
+        let variant = self.stage.as_ref().map(Stage::variant).ok_or(BackendError::NoStage)?;
+        self.ensure_forces()?;
+        self.write_set_points(steps);
+        self.system.write_control(offset_of!(Replica, slot), 0);
+        self.system.write_control(offset_of!(Replica, steps_left), steps as u32);
+        self.system.dispatch(&[Kernel::Advance], &[], 0, variant, Target::Motion).map_err(device_error)?;
+        for _ in 0..steps {
+            let Some(times) = self.system.time_kernels(variant).map_err(device_error)? else {
+                return Ok(None);
+            };
+            for ((_, sum), (_, seconds)) in sums.iter_mut().zip(times) {
+                *sum += seconds / steps as f64;
+            }
+        }
+        self.state.step += steps;
+        self.synchronize()?;
+        Ok(Some(sums))
+    }
+
+    fn replicas(&self) -> usize {
+        self.state.n_replicas
+    }
+
+    /// The state must have the shape of this system and be finite.
+    fn check(&self, state: &State) -> Result<(), BackendError> {
+        let n = self.replicas() * self.topology.n_bodies();
+        let lengths = [
+            state.centre.len(),
+            state.unwrapped.len(),
+            state.velocity.len(),
+            state.orientation.len(),
+            state.quaternion_momentum.len(),
+        ];
+        let counts = [state.n_replicas, state.cells.len(), state.extended.len()];
+        if lengths != [n; 5] || counts != [self.replicas(); 3] || state.n_bodies != self.topology.n_bodies() {
+            return Err(mismatch(
+                format!("{} replicas of {} bodies (arrays of {lengths:?})", state.n_replicas, state.n_bodies),
+                format!("{} replicas of {} bodies", self.replicas(), self.topology.n_bodies()),
+            ));
+        }
+        for index in 0..n {
+            let finite = state.centre[index].is_finite()
+                && state.unwrapped[index].is_finite()
+                && state.velocity[index].is_finite()
+                && state.orientation[index].is_finite()
+                && state.quaternion_momentum[index].is_finite();
+            if !finite {
+                let (replica, body) = (index / state.n_bodies, index % state.n_bodies);
+                return Err(BackendError::NotFinite { replica, step: state.step, body });
+            }
+        }
+        let dimensions = self.system.dimensions();
+        let cutoff = dimensions.short_range_cutoff.max(dimensions.coulomb_cutoff);
+        let skin = dimensions.reach - cutoff + dimensions.largest_arm;
+        for (replica, cell) in state.cells.iter().enumerate() {
+            let half_height = 0.5 * cell.perpendicular_heights().min_element();
+            if cutoff + skin > half_height {
+                let source = ForceError::CellTooSmall { cutoff, skin, half_height };
+                return Err(BackendError::Forces { replica, step: state.step, source });
+            }
+        }
+        Ok(())
+    }
+
+    /// Uploads `self.device_state`.
+    fn upload(&self) {
+        self.system.write("bodies", 0, &self.device_state.bodies);
+        self.system.write("replicas", 0, &self.device_state.replicas);
+        self.system.write("atoms", 0, &self.device_state.atoms);
+    }
+
+    /// Brings the host's copy up to date with the device.
+    fn synchronize(&mut self) -> Result<(), BackendError> {
+        self.device_state.bodies = self.system.read("bodies").map_err(device_error)?;
+        self.device_state.replicas = self.system.read("replicas").map_err(device_error)?;
+        self.device_state.atoms = self.system.read("atoms").map_err(device_error)?;
+        self.read_state();
+        Ok(())
+    }
+
+    /// The f64 state from the device's words.
+    fn read_state(&mut self) {
+        convert::read_bodies(&self.topology, &self.device_state.bodies, &mut self.state);
+        for (index, replica) in self.device_state.replicas().iter().enumerate() {
+            self.state.extended[index] = convert::extended(replica);
+            self.state.cells[index] =
+                self.device_state.start_cells[index].scaled(convert::log_growth(replica).exp());
+        }
+    }
+
+    /// Writes the stage's constants into the control words.
+    fn write_motion(&self, replicas: &mut [Replica]) {
+        let Some(stage) = &self.stage else { return };
+        for (replica, motion) in replicas.iter_mut().zip(&stage.motion) {
+            replica.ensemble = match stage.dynamics.ensemble {
+                Ensemble::Nve => 0,
+                Ensemble::Nvt => 1,
+                Ensemble::Npt => 2,
+            };
+            replica.timestep = stage.dynamics.timestep as f32;
+            let barostat = motion.barostat();
+            replica.constants =
+                [barostat.mass as f32, barostat.coupling as f32, self.topology.total_mass() as f32, 0.0];
+            let chains = [&mut replica.translation, &mut replica.rotation, &mut replica.barostat];
+            for (words, chain) in chains.into_iter().zip(motion.chains()) {
+                let [a, b, c] = chain.masses().map(|mass| mass as f32);
+                words.masses = [a, b, c, chain.degrees_of_freedom() as f32];
+            }
+        }
+    }
+
+    /// Makes the forces at the present positions current.
+    fn ensure_forces(&mut self) -> Result<(), BackendError> {
+        let variant = self.stage.as_ref().map_or(Variant::Forces, Stage::variant);
+        match self.forces {
+            Forces::Current => return Ok(()),
+            Forces::Again => {
+                self.restore_lists()?;
+                self.evaluate(phase::EVALUATE_ONLY, &FORCES, variant, Target::Motion)?;
+            }
+            Forces::Afresh => {
+                let kernels = [Kernel::Near, Kernel::Kspace, Kernel::Far, Kernel::Advance];
+                self.evaluate(phase::EVALUATE, &kernels, variant, Target::Motion)?;
+                self.system.write_control(offset_of!(Replica, rebuild), 0);
+                self.synchronize()?;
+            }
+        }
+        self.forces = Forces::Current;
+        Ok(())
+    }
+
+    /// Evaluates forces with the replicas in `phase`, and leaves them at rest; lists grow where they must.
+    fn evaluate(
+        &mut self,
+        phase: u32,
+        kernels: &[Kernel],
+        variant: Variant,
+        target: Target,
+    ) -> Result<(), BackendError> {
+        loop {
+            self.system.clear_reciprocal_forces(target);
+            self.system.write_control(offset_of!(Replica, steps_left), 0);
+            self.system.write_control(offset_of!(Replica, phase), phase);
+            self.system.dispatch(&[], kernels, 1, variant, target).map_err(device_error)?;
+            self.system.write_control(offset_of!(Replica, phase), phase::AT_REST);
+            let replicas: Vec<Replica> = self.system.read("replicas").map_err(device_error)?;
+            if let Some(failure) = self.failure(&replicas, self.state.step) {
+                self.clear_status(&replicas);
+                return Err(failure.error);
+            }
+            if !self.grow(&replicas)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes room where lists are full and lets their replicas run; false if none is.
+    fn grow(&mut self, replicas: &[Replica]) -> Result<bool, BackendError> {
+        let full = replicas.iter().filter(|r| r.status & status::LIST_FULL != 0);
+        let Some(needed) = full.map(|r| r.detail_a).max() else { return Ok(false) };
+        // A quarter more than needed now: a list that has grown once will grow again.
+        self.system.grow_lists((needed + needed / 4).next_multiple_of(32)).map_err(device_error)?;
+        self.clear_status(replicas);
+        Ok(true)
+    }
+
+    fn clear_status(&self, replicas: &[Replica]) {
+        let words = size_of::<Replica>() / 4;
+        for (index, replica) in replicas.iter().enumerate() {
+            if replica.status != 0 {
+                self.system.write("replicas", index * words, &[0u32; 3]);
+            }
+        }
+    }
+
+    /// The first failure among replicas whose chunk began at step `first`; full lists are none.
+    fn failure(&self, replicas: &[Replica], first: u64) -> Option<Failure> {
+        let failed = replicas.iter().enumerate().filter(|(_, r)| r.status & !status::LIST_FULL != 0);
+        let (index, replica) = failed.min_by_key(|(_, r)| r.slot)?;
+        let step = first + u64::from(replica.slot) + 1;
+        let detail = replica.detail_a as usize;
+        let source = if replica.status & status::CLOSE_PAIR != 0 {
+            self.close_pair(index, detail, replica.detail_b as usize)
+        } else if replica.status & status::CELL_TOO_SMALL != 0 {
+            let dimensions = self.system.dimensions();
+            let cutoff = dimensions.short_range_cutoff.max(dimensions.coulomb_cutoff);
+            let half_height = f64::from(replica.half_height_at_start * replica.growth);
+            ForceError::CellTooSmall {
+                cutoff,
+                skin: dimensions.reach - cutoff + dimensions.largest_arm,
+                half_height,
+            }
+        } else if replica.status & status::FORCE_RANGE != 0 {
+            ForceError::NotFinite { atom: detail }
+        } else {
+            let error = BackendError::NotFinite { replica: index, step, body: detail };
+            return Some(Failure { possible: u64::from(replica.slot), error });
+        };
+        let error = BackendError::Forces { replica: index, step, source };
+        Some(Failure { possible: u64::from(replica.slot), error })
+    }
+
+    fn close_pair(&self, replica: usize, atom: usize, species: usize) -> ForceError {
+        let n = self.topology.n_atoms();
+        let atoms: Vec<[i32; 4]> = match self.system.read_part("atoms", replica * n, n) {
+            Ok(atoms) => atoms,
+            Err(error) => return ForceError::Device { message: error.to_string() },
+        };
+        let cell = &self.state.cells[replica];
+        let position = |a: &[i32; 4]| {
+            cell.cartesian(DVec3::new(a[0].into(), a[1].into(), a[2].into()) / 4_294_967_296.0)
+        };
+        let positions: Vec<DVec3> = atoms.iter().map(position).collect();
+        close_pair(&self.force_field, &self.topology, cell, &positions, atom, species)
+    }
+
+    /// Builds the lists from the positions from which those of the stored state were built.
+    fn restore_lists(&mut self) -> Result<(), BackendError> {
+        let stored: Vec<Replica> = self.device_state.replicas();
+        if stored.iter().any(|replica| replica.rebuild != 0) {
+            // They had not been built: the evaluation that follows builds them.
+            return Ok(());
+        }
+        let half = self.device_state.atoms.len() / 2;
+        let mut at_build = stored.clone();
+        for replica in &mut at_build {
+            let growth = replica.growth_at_build;
+            replica.edges = replica.edges_at_start.map(|edge| edge.map(|x| x * growth));
+            replica.rebuild = 1;
+        }
+        self.system.write("atoms", 0, &self.device_state.atoms[half..]);
+        self.system.write("replicas", 0, &at_build);
+        self.evaluate(phase::EVALUATE_ONLY, &[Kernel::Near], Variant::Forces, Target::Motion)?;
+        self.system.write("atoms", 0, &self.device_state.atoms);
+        self.system.write("replicas", 0, &stored);
+        Ok(())
+    }
+
+    /// Writes set points and what is due for the next `steps` steps.
+    fn write_set_points(&self, steps: u64) -> Due {
+        let mut due = Due::default();
+        let Some(stage) = &self.stage else { return due };
+        let (first, dt) = (self.state.step, stage.dynamics.timestep);
+        let mut flags = vec![[0u32; 4]; steps as usize + 1];
+        for offset in 1..=steps {
+            let step = first + offset;
+            if stage.is_due(stage.sampling.stress_every, step) {
+                due.stress.push(step);
+                flags[offset as usize][0] = due.stress.len() as u32;
+            }
+            if stage.is_due(stage.sampling.window.map(|w| w.sample_every), step) {
+                due.centres.push(step);
+                flags[offset as usize][1] = due.centres.len() as u32;
+            }
+        }
+        for replica in 0..self.replicas() {
+            let temperature = stage.dynamics.temperature.get(replica);
+            let pressure = stage.dynamics.pressure.get(replica);
+            let kt = |step| temperature.map_or(0.0, |t| BOLTZMANN * t.at(step, dt));
+            let p = |step| pressure.map_or(0.0, |p| p.at(step, dt));
+            let entries: Vec<[[f32; 4]; 2]> = flags
+                .iter()
+                .enumerate()
+                .map(|(offset, flags)| {
+                    let step = first + offset as u64;
+                    let change = [kt(step + 1) - kt(step), p(step + 1) - p(step)];
+                    let values = [kt(step), p(step), change[0], change[1]];
+                    [values.map(|x| x as f32), flags.map(f32::from_bits)]
+                })
+                .collect();
+            self.system.write("stream", replica * SLOTS, &entries);
+        }
+        due
+    }
+
+    /// The most steps that the next chunk can have.
+    fn largest_chunk(&self) -> u64 {
+        let window = self.stage.as_ref().and_then(|stage| stage.sampling.window);
+        let samples = self.system.dimensions().window_slots as u64;
+        let by_window = window.map_or(u64::MAX, |w| w.sample_every.max(1).saturating_mul(samples));
+        by_window.min(SLOTS as u64 - 1)
+    }
+
+    fn advance_chunk(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<(), BackendError> {
+        self.ensure_forces()?;
+        self.system.keep_state();
+        let began = Instant::now();
+        match self.run_chunk(steps)? {
+            None => {
+                let wanted = steps as f64 * SUBMISSION / began.elapsed().as_secs_f64().max(1e-6);
+                self.chunk = (wanted as u64).clamp(self.chunk.div_ceil(2), 2 * self.chunk).max(1);
+                self.deliver(sink);
+                Ok(())
+            }
+            Some(failure) => {
+                self.system.return_to_kept_state();
+                self.synchronize()?;
+                self.forces = Forces::Again;
+                if failure.possible > 0 {
+                    self.ensure_forces()?;
+                    if let Some(unexpected) = self.run_chunk(failure.possible)? {
+                        return Err(unexpected.error);
+                    }
+                }
+                self.deliver(sink);
+                Err(failure.error)
+            }
+        }
+    }
+
+    /// Advances all replicas by `steps` steps, which fit into a chunk, and collects what they sampled.
+    fn run_chunk(&mut self, steps: u64) -> Result<Option<Failure>, BackendError> {
+        let Some(variant) = self.stage.as_ref().map(Stage::variant) else {
+            return Err(BackendError::NoStage);
+        };
+        let due = self.write_set_points(steps);
+        self.system.write_control(offset_of!(Replica, slot), 0);
+        self.system.write_control(offset_of!(Replica, steps_left), steps as u32);
+        let mut before: &[Kernel] = &[Kernel::Advance];
+        let mut times = steps;
+        while times > 0 {
+            self.system
+                .dispatch(before, &Kernel::ALL, times, variant, Target::Motion)
+                .map_err(device_error)?;
+            let replicas: Vec<Replica> = self.system.read("replicas").map_err(device_error)?;
+            if let Some(failure) = self.failure(&replicas, self.state.step) {
+                return Ok(Some(failure));
+            }
+            before = &[];
+            self.grow(&replicas)?;
+            // A replica whose lists were full stands in the middle of a step; the others are at rest.
+            let left = |r: &Replica| u64::from(r.steps_left) + u64::from(r.phase == phase::MID_STEP);
+            times = replicas.iter().map(left).max().unwrap_or(0);
+        }
+        self.state.step += steps;
+        self.collect(&due)?;
+        Ok(None)
+    }
+
+    /// Reads what was sampled.
+    fn collect(&mut self, due: &Due) -> Result<(), BackendError> {
+        let dimensions = self.system.dimensions().clone();
+        if !due.stress.is_empty() {
+            let count = 2 * dimensions.replicas * SLOTS;
+            let samples: Vec<[f32; 4]> =
+                self.system.read_part("stream", dimensions.stress_section(), count).map_err(device_error)?;
+            for (replica, stream) in self.streams.iter_mut().enumerate() {
+                for (index, &step) in due.stress.iter().enumerate() {
+                    let at = 2 * (replica * SLOTS + index);
+                    let [xx, yy, zz, xy] = samples[at].map(f64::from);
+                    let [xz, yz, ..] = samples[at + 1].map(f64::from);
+                    let tensor = DMat3::from_cols(
+                        DVec3::new(xx, xy, xz),
+                        DVec3::new(xy, yy, yz),
+                        DVec3::new(xz, yz, zz),
+                    );
+                    stream.stress.push((step, tensor));
+                }
+            }
+        }
+        if !due.centres.is_empty() {
+            let rows = dimensions.window_slots * dimensions.molecules;
+            let samples: Vec<[[u32; 4]; 2]> = self
+                .system
+                .read_part("stream", dimensions.window_section() / 2, dimensions.replicas * rows)
+                .map_err(device_error)?;
+            for (replica, stream) in self.streams.iter_mut().enumerate() {
+                for (index, &step) in due.centres.iter().enumerate() {
+                    let at = replica * rows + index * dimensions.molecules;
+                    let centres = samples[at..][..dimensions.molecules].iter();
+                    stream.add_centres(step, centres.map(|&[low, high]| convert::unwrapped(low, high)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, sink: &mut dyn Sink) {
+        let window_means = self.stage.as_mut().and_then(|stage| stage.window_means.as_mut());
+        deliver(&mut self.streams, window_means, sink);
+    }
+
+    /// Energies and molecular virial of each replica at the present positions.
+    fn configurations(&mut self) -> Result<Vec<Configuration>, BackendError> {
+        self.ensure_forces()?;
+        self.evaluate(phase::EVALUATE_ONLY, &FORCES, Variant::Virial, Target::Observers)?;
+        let forces: Vec<[f32; 4]> = self.system.read("observed_forces").map_err(device_error)?;
+        let mesh: Vec<[i32; 3]> = self.system.read("observed_reciprocal_forces").map_err(device_error)?;
+        let partials: Vec<f32> = self.system.read("observed_partials").map_err(device_error)?;
+        let (n, words) = (self.topology.n_atoms(), self.system.dimensions().partial_words());
+        Ok((0..self.replicas())
+            .map(|replica| {
+                let sums = sum_partials(self.system.dimensions(), &partials[replica * words..][..words]);
+                let atoms = forces[replica * n..][..n].iter().zip(&mesh[replica * n..][..n]);
+                let forces: Vec<DVec3> = atoms
+                    .map(|(pair, mesh)| {
+                        DVec3::new(pair[0].into(), pair[1].into(), pair[2].into())
+                            + DVec3::from_array(mesh.map(f64::from)) / FORCE_UNITS
+                    })
+                    .collect();
+                self.configuration(replica, sums, &forces)
+            })
+            .collect())
+    }
+
+    /// Adds what the host contributes. The exclusions within rigid molecules have no part in the molecular virial.
+    fn configuration(
+        &self,
+        replica: usize,
+        sums: vitrion_core::forces::Evaluation,
+        forces: &[DVec3],
+    ) -> Configuration {
+        let volume = self.state.cells[replica].volume();
+        let positions = self.state.atom_positions(&self.topology, replica);
+        let alpha = self.electrostatics.alpha;
+        let mut ignored = vec![DVec3::ZERO; positions.len()];
+        let is_rigid = |molecule: &vitrion_core::topology::Molecule| {
+            matches!(self.topology.kinds[molecule.kind].model, MoleculeModel::Rigid { .. })
+        };
+        let (excluded, _) = subtract_excluded(&self.topology, alpha, &positions, &mut ignored, is_rigid);
+        let mut energies = sums.energies;
+        energies.coulomb_excluded += excluded;
+        energies.coulomb_self = self_energy(&self.charges, alpha);
+        energies.short_range += self.tail.energy(volume);
+        let tail = DMat3::from_diagonal(DVec3::splat(self.tail.virial(volume)));
+        let mut arms = DMat3::ZERO;
+        let orientations = &self.state.orientation[self.state.bodies_of(replica)];
+        for (body, &orientation) in self.topology.bodies.iter().zip(orientations) {
+            if let Some((shape, _)) = self.topology.rigid_shape(body) {
+                let turn = rotation_matrix(orientation);
+                for (d, f) in shape.iter().zip(&forces[body.first_atom..]) {
+                    arms += outer(turn * *d, *f);
+                }
+            }
+        }
+        Configuration { energies, molecular_virial: sums.virials.total() + tail - arms }
+    }
+
+    fn empty_window_means(&self, sampling: &Sampling) -> Option<WindowMeans> {
+        sampling.window.map(|w| WindowMeans::new(w, self.centre_bodies.len() * self.replicas()))
+    }
+}
+
+impl Backend for GpuBackend {
+    fn name(&self) -> String {
+        NAME.to_owned()
+    }
+
+    fn electrostatics(&self) -> ElectrostaticsParameters {
+        self.electrostatics
+    }
+
+    fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
+        let motion = (0..self.replicas())
+            .map(|replica| Motion::new(&self.topology, dynamics, replica))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|missing| mismatch(missing.to_string(), "one for each replica".to_owned()))?;
+        let continues = self.stage.as_ref().is_some_and(|s| s.dynamics.ensemble == dynamics.ensemble);
+        self.stage = Some(Stage {
+            dynamics: dynamics.clone(),
+            sampling: *sampling,
+            start_step: dynamics.temperature.first().map_or(self.state.step, |t| t.start_step),
+            motion,
+            window_means: self.empty_window_means(sampling),
+        });
+        let mut replicas = self.device_state.replicas();
+        if !continues {
+            self.state.extended.fill(ExtendedVariables::default());
+            for replica in &mut replicas {
+                convert::set_extended(replica, &ExtendedVariables::default());
+            }
+        }
+        self.write_motion(&mut replicas);
+        self.device_state.replicas = bytemuck::cast_slice(&replicas).to_vec();
+        self.system.write("replicas", 0, &replicas);
+        self.forces = Forces::Afresh;
+        Ok(())
+    }
+
+    fn advance(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<(), BackendError> {
+        if self.stage.is_none() {
+            return Err(BackendError::NoStage);
+        }
+        let mut left = steps;
+        let mut result = Ok(());
+        while left > 0 && result.is_ok() {
+            let chunk = left.min(self.chunk).min(self.largest_chunk());
+            result = self.advance_chunk(chunk, sink);
+            left -= chunk;
+        }
+        self.synchronize()?;
+        result
+    }
+
+    /// FIRE on the host with forces of the device, one replica after the other. After an error the state is the one before.
+    fn minimize(&mut self, max_steps: u64, force_tolerance: f64) -> Result<Vec<f64>, BackendError> {
+        let mut state = self.state.clone();
+        let step = state.step;
+        let mut kernel = GpuForceKernel::new(
+            Arc::clone(&self.device),
+            &self.force_field,
+            &self.topology,
+            &state.cells[0],
+            self.electrostatics,
+            None,
+        )
+        .map_err(device_error)?;
+        let mut largest = Vec::with_capacity(self.replicas());
+        for mut replica in state.replicas_mut() {
+            let minimized =
+                minimize(&mut replica, &self.topology, &mut kernel, max_steps, force_tolerance)
+                    .map_err(|source| BackendError::Forces { replica: replica.index, step, source })?;
+            largest.push(minimized.largest_force);
+        }
+        state.velocity.fill(DVec3::ZERO);
+        state.quaternion_momentum.fill(DVec4::ZERO);
+        state.extended.fill(ExtendedVariables::default());
+        self.set_state(state)?;
+        Ok(largest)
+    }
+
+    fn thermo(&mut self) -> Result<Vec<Thermo>, BackendError> {
+        let configurations = self.configurations()?;
+        let step = self.state.step;
+        let motion = self.stage.as_ref().map(|stage| stage.motion.as_slice());
+        let replicas = self.state.replicas_mut();
+        Ok(replicas
+            .iter()
+            .zip(&configurations)
+            .map(|(replica, configuration)| match motion {
+                Some(motion) => motion[replica.index].thermo(&self.topology, step, replica, configuration),
+                None => instantaneous(&self.topology, replica, configuration),
+            })
+            .collect())
+    }
+
+    fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Also brings the centre of mass of each replica to rest and starts the window means afresh.
+    fn set_state(&mut self, state: State) -> Result<(), BackendError> {
+        self.check(&state)?;
+        self.state = state;
+        remove_centre_of_mass_velocity(&self.topology, &mut self.state);
+        let mut replicas =
+            vec![Replica { phase: phase::AT_REST, rebuild: 1, ..Replica::default() }; self.replicas()];
+        let mut atoms = Vec::with_capacity(2 * self.replicas() * self.topology.n_atoms());
+        for (index, replica) in replicas.iter_mut().enumerate() {
+            let cell = &self.state.cells[index];
+            convert::set_cell(replica, cell);
+            convert::set_extended(replica, &self.state.extended[index]);
+            atoms.extend(convert::atom_words(cell, &self.state.atom_positions(&self.topology, index)));
+        }
+        self.write_motion(&mut replicas);
+        atoms.resize(2 * atoms.len(), [0; 4]);
+        self.device_state = DeviceState {
+            bodies: convert::body_words(&self.topology, &self.state),
+            replicas: bytemuck::cast_slice(&replicas).to_vec(),
+            atoms,
+            start_cells: self.state.cells.clone(),
+        };
+        debug_assert_eq!(self.device_state.bodies.len(), section::COUNT * self.state.centre.len());
+        self.upload();
+        self.read_state();
+        self.forces = Forces::Afresh;
+        let empty = self.stage.as_ref().and_then(|stage| self.empty_window_means(&stage.sampling));
+        if let Some(stage) = &mut self.stage {
+            stage.window_means = empty;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> BackendCheckpoint {
+        BackendCheckpoint {
+            state: self.state.clone(),
+            list_origins: vec![None; self.replicas()],
+            window_means: self.stage.as_ref().and_then(|stage| stage.window_means.clone()),
+            electrostatics: self.electrostatics,
+            backend: NAME.to_owned(),
+            // Plain arrays: nothing in them can fail to be written.
+            device: postcard::to_allocvec(&self.device_state).ok(),
+        }
+    }
+
+    fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError> {
+        self.check(&checkpoint.state)?;
+        let stored = match &checkpoint.device {
+            Some(bytes) if checkpoint.backend == NAME => {
+                Some(postcard::from_bytes::<DeviceState>(bytes).map_err(|e| {
+                    mismatch(format!("unreadable words of the device ({e})"), "its state".to_owned())
+                })?)
+            }
+            _ => None,
+        };
+        if stored.is_some() && checkpoint.electrostatics != self.electrostatics {
+            return Err(mismatch(
+                format!("a run with {:?}", checkpoint.electrostatics),
+                format!("{:?}", self.electrostatics),
+            ));
+        }
+        if let Some(stage) = &self.stage {
+            let window = checkpoint.window_means.as_ref().map(WindowMeans::window);
+            if window != stage.sampling.window {
+                return Err(mismatch(
+                    format!("window means {window:?}"),
+                    format!("{:?}", stage.sampling.window),
+                ));
+            }
+        }
+        match stored {
+            Some(stored) => {
+                self.state.clone_from(&checkpoint.state);
+                let lists_built = stored.replicas().iter().all(|replica| replica.rebuild == 0);
+                self.device_state = stored;
+                self.upload();
+                self.read_state();
+                self.forces = if lists_built { Forces::Again } else { Forces::Afresh };
+            }
+            None => self.set_state(checkpoint.state.clone())?,
+        }
+        if let Some(stage) = &mut self.stage {
+            stage.window_means.clone_from(&checkpoint.window_means);
+        }
+        Ok(())
+    }
+}

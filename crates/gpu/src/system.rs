@@ -1,0 +1,464 @@
+//! A system on a device: its buffers, its pipelines, and the dispatches of force evaluations and steps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytemuck::{Pod, cast_slice};
+use vitrion_core::force_field::ForceField;
+use vitrion_core::topology::Topology;
+use wgpu::naga;
+use wgpu::{
+    BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
+    BindingType, Buffer, BufferBindingType, BufferUsages, CommandEncoder, ComputePipeline, ShaderStages,
+};
+
+use crate::device::Device;
+use crate::error::GpuError;
+use crate::layout::{Replica, section};
+use crate::shaders::{Dimensions, Kernel, Variant, source};
+use crate::tables::Tables;
+
+/// Where a force evaluation puts its results: what moves the bodies, or a place of its own, so that looking at energies never
+/// changes a trajectory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// What the bodies move by.
+    Motion,
+    /// For observers.
+    Observers,
+}
+
+/// A kernel ready to be dispatched.
+struct Pipeline {
+    pipeline: ComputePipeline,
+    /// Names of the buffers it binds, and their places.
+    bindings: Vec<(String, u32)>,
+}
+
+/// A system on a device.
+pub struct System {
+    device: Arc<Device>,
+    dimensions: Dimensions,
+    places: Vec<(&'static str, usize)>,
+    list_capacity: u32,
+    buffers: HashMap<&'static str, Buffer>,
+    pipelines: HashMap<(Kernel, Variant), Pipeline>,
+    groups: HashMap<(Kernel, Variant, Target), BindGroup>,
+    timing: Option<Timing>,
+}
+
+/// Timestamps around dispatches, one pass each.
+struct Timing {
+    queries: wgpu::QuerySet,
+    kernels: Vec<Kernel>,
+}
+
+/// Buffers of which observers have their own copies.
+const DOUBLED: [(&str, &str); 3] = [
+    ("forces", "observed_forces"),
+    ("reciprocal_forces", "observed_reciprocal_forces"),
+    ("partials", "observed_partials"),
+];
+
+impl System {
+    /// Buffers for a system, all zero but the tables.
+    pub fn new(
+        device: Arc<Device>,
+        force_field: &ForceField,
+        topology: &Topology,
+        dimensions: Dimensions,
+        list_capacity: u32,
+    ) -> Result<Self, GpuError> {
+        let needed = dimensions.workgroup_bytes() as u64;
+        let offered = u64::from(device.adapter.limits.max_compute_workgroup_storage_size);
+        if needed > offered {
+            let missing = format!(
+                "a PME mesh of {:?} points needs {needed} bytes of workgroup memory, it has {offered}",
+                dimensions.grid
+            );
+            return Err(GpuError::Insufficient { adapter: device.name().to_owned(), missing });
+        }
+        let tables = Tables::new(force_field, topology, &dimensions, list_capacity);
+        let mut system = Self {
+            device,
+            places: tables.places,
+            list_capacity,
+            buffers: HashMap::new(),
+            pipelines: HashMap::new(),
+            groups: HashMap::new(),
+            timing: None,
+            dimensions,
+        };
+        let d = &system.dimensions;
+        let (replicas, atoms) = (d.replicas, d.replicas * d.atoms);
+        let sizes = [
+            ("tables", 4 * tables.words.len()),
+            ("replicas", size_of::<Replica>() * replicas),
+            ("atoms", 2 * 16 * atoms),
+            ("forces", 16 * atoms),
+            ("reciprocal_forces", 12 * atoms),
+            ("mesh", 8 * replicas * d.mesh_points()),
+            ("partials", 4 * replicas * d.partial_words()),
+            ("bodies", section::COUNT * 16 * replicas * d.bodies),
+            ("stream", 16 * d.stream_length()),
+            ("observed_forces", 16 * atoms),
+            ("observed_reciprocal_forces", 12 * atoms),
+            ("observed_partials", 4 * replicas * d.partial_words()),
+        ];
+        for (name, bytes) in sizes {
+            system.allocate(name, bytes)?;
+        }
+        system.allocate("lists", system.list_bytes())?;
+        system.write("tables", 0, &tables.words);
+        Ok(system)
+    }
+
+    fn list_bytes(&self) -> usize {
+        4 * self.dimensions.replicas * self.dimensions.molecules * (1 + self.list_capacity as usize)
+    }
+
+    /// Sizes written into the shaders.
+    pub fn dimensions(&self) -> &Dimensions {
+        &self.dimensions
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Entries that a neighbour list can hold.
+    pub fn list_capacity(&self) -> u32 {
+        self.list_capacity
+    }
+
+    fn allocate(&mut self, name: &'static str, bytes: usize) -> Result<(), GpuError> {
+        let limit = self.device.adapter.limits.max_storage_buffer_binding_size;
+        if bytes as u64 > limit {
+            let missing = format!(
+                "{} replicas need {bytes} bytes of `{name}` in one binding, it takes {limit}; run fewer replicas at once",
+                self.dimensions.replicas
+            );
+            return Err(GpuError::Insufficient { adapter: self.device.name().to_owned(), missing });
+        }
+        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(name),
+            size: bytes.max(16) as u64,
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            return Err(GpuError::Device {
+                message: format!("no memory for {bytes} bytes of `{name}`: {error}"),
+            });
+        }
+        self.groups.clear();
+        self.buffers.insert(name, buffer);
+        Ok(())
+    }
+
+    fn buffer(&self, name: &str) -> &Buffer {
+        &self.buffers[name]
+    }
+
+    /// Writes `values` from element `first` on.
+    pub fn write<T: Pod>(&self, name: &str, first: usize, values: &[T]) {
+        self.device.queue.write_buffer(
+            self.buffer(name),
+            (first * size_of::<T>()) as u64,
+            cast_slice(values),
+        );
+    }
+
+    /// Writes one word of every replica's control words, `offset` bytes into each.
+    pub fn write_control(&self, offset: usize, word: u32) {
+        for replica in 0..self.dimensions.replicas {
+            let place = replica * size_of::<Replica>() + offset;
+            self.device.queue.write_buffer(self.buffer("replicas"), place as u64, &word.to_le_bytes());
+        }
+    }
+
+    /// A whole buffer, after everything submitted so far.
+    pub fn read<T: Pod>(&self, name: &str) -> Result<Vec<T>, GpuError> {
+        let bytes = self.buffer(name).size();
+        self.read_part(name, 0, (bytes as usize) / size_of::<T>())
+    }
+
+    /// `count` elements from element `first` on.
+    pub fn read_part<T: Pod>(&self, name: &str, first: usize, count: usize) -> Result<Vec<T>, GpuError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let bytes = (count * size_of::<T>()) as u64;
+        let staging = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size: bytes,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.encoder();
+        encoder.copy_buffer_to_buffer(self.buffer(name), (first * size_of::<T>()) as u64, &staging, 0, bytes);
+        self.device.queue.submit([encoder.finish()]);
+        self.mapped(&staging)
+    }
+
+    fn mapped<T: Pod>(&self, staging: &Buffer) -> Result<Vec<T>, GpuError> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+            // The receiver is gone only when this function has failed already.
+            let _ = sender.send(result);
+        });
+        let failed = |message: String| GpuError::Device { message };
+        self.device.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| failed(e.to_string()))?;
+        self.device.check()?;
+        receiver.recv().map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
+        let view = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+
+    fn encoder(&self) -> CommandEncoder {
+        self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Sets the reciprocal forces to zero, from which an evaluation adds them up.
+    pub fn clear_reciprocal_forces(&self, target: Target) {
+        let name = if target == Target::Motion { "reciprocal_forces" } else { "observed_reciprocal_forces" };
+        let mut encoder = self.encoder();
+        encoder.clear_buffer(self.buffer(name), 0, None);
+        self.device.queue.submit([encoder.finish()]);
+    }
+
+    /// Copies whole buffers within the device, from the names on the left to those on the right.
+    pub fn copy(&self, pairs: &[(&str, &str)]) {
+        let mut encoder = self.encoder();
+        for (from, to) in pairs {
+            let bytes = self.buffer(from).size();
+            encoder.copy_buffer_to_buffer(self.buffer(from), 0, self.buffer(to), 0, bytes);
+        }
+        self.device.queue.submit([encoder.finish()]);
+    }
+
+    /// Makes room for copies of the state on the device, called `kept_...`.
+    pub fn allocate_backup(&mut self) -> Result<(), GpuError> {
+        for (name, kept) in BACKUP {
+            if !self.buffers.contains_key(kept) {
+                let bytes = self.buffer(name).size() as usize;
+                self.allocate(kept, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a copy of the state.
+    pub fn keep_state(&self) {
+        self.copy(&BACKUP);
+    }
+
+    /// Goes back to the state last kept. Lists and forces must be made anew.
+    pub fn return_to_kept_state(&self) {
+        self.copy(&BACKUP.map(|(name, kept)| (kept, name)));
+    }
+
+    /// Makes lists hold `capacity` entries; their contents stay.
+    pub fn grow_lists(&mut self, capacity: u32) -> Result<(), GpuError> {
+        let old: Vec<u32> = self.read("lists")?;
+        let rows = self.dimensions.replicas * self.dimensions.molecules;
+        let (before, after) = (self.list_capacity as usize, capacity as usize);
+        let mut new = vec![0u32; rows * (1 + after)];
+        new[..rows].copy_from_slice(&old[..rows]);
+        for row in 0..rows {
+            new[rows + row * after..][..before].copy_from_slice(&old[rows + row * before..][..before]);
+        }
+        self.list_capacity = capacity;
+        self.allocate("lists", self.list_bytes())?;
+        self.write("lists", 0, &new);
+        self.write("tables", 0, &[capacity]);
+        Ok(())
+    }
+
+    /// Records `kernels`, one after the other, as often as `times` says, and submits them.
+    pub fn dispatch(
+        &mut self,
+        before: &[Kernel],
+        kernels: &[Kernel],
+        times: u64,
+        variant: Variant,
+        target: Target,
+    ) -> Result<(), GpuError> {
+        for &kernel in before.iter().chain(kernels) {
+            self.prepare(kernel, variant, target);
+        }
+        self.device.check()?;
+        let mut encoder = self.encoder();
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let all = (0..times).flat_map(|_| kernels);
+            for &kernel in before.iter().chain(all) {
+                pass.set_pipeline(&self.pipelines[&(kernel, variant)].pipeline);
+                pass.set_bind_group(0, &self.groups[&(kernel, variant, target)], &[]);
+                let [x, y] = self.workgroups(kernel);
+                pass.dispatch_workgroups(x, y, 1);
+            }
+        }
+        self.device.queue.submit([encoder.finish()]);
+        Ok(())
+    }
+
+    /// Does one step with a pass and a pair of timestamps for each kernel; returns their times in seconds.
+    pub fn time_kernels(&mut self, variant: Variant) -> Result<Option<Vec<(Kernel, f64)>>, GpuError> {
+        if !self.device.adapter.timestamps {
+            return Ok(None);
+        }
+        let kernels = Kernel::ALL;
+        for kernel in kernels {
+            self.prepare(kernel, variant, Target::Motion);
+        }
+        let count = 2 * kernels.len() as u32;
+        if self.timing.is_none() {
+            let queries = self.device.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("kernels"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            });
+            self.timing = Some(Timing { queries, kernels: kernels.to_vec() });
+        }
+        let Some(timing) = &self.timing else { return Ok(None) };
+        let mut encoder = self.encoder();
+        for (index, &kernel) in timing.kernels.iter().enumerate() {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some(kernel.name()),
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &timing.queries,
+                    beginning_of_pass_write_index: Some(2 * index as u32),
+                    end_of_pass_write_index: Some(2 * index as u32 + 1),
+                }),
+            });
+            pass.set_pipeline(&self.pipelines[&(kernel, variant)].pipeline);
+            pass.set_bind_group(0, &self.groups[&(kernel, variant, Target::Motion)], &[]);
+            let [x, y] = self.workgroups(kernel);
+            pass.dispatch_workgroups(x, y, 1);
+        }
+        let create = |usage| {
+            self.device.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("timestamps"),
+                size: 8 * u64::from(count),
+                usage,
+                mapped_at_creation: false,
+            })
+        };
+        let resolved = create(BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC);
+        let staging = create(BufferUsages::MAP_READ | BufferUsages::COPY_DST);
+        encoder.resolve_query_set(&timing.queries, 0..count, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, resolved.size());
+        self.device.queue.submit([encoder.finish()]);
+        let ticks: Vec<u64> = self.mapped(&staging)?;
+        let seconds = f64::from(self.device.queue.get_timestamp_period()) * 1e-9;
+        let times = timing.kernels.iter().enumerate();
+        Ok(Some(
+            times
+                .map(|(i, &k)| (k, ticks[2 * i + 1].saturating_sub(ticks[2 * i]) as f64 * seconds))
+                .collect(),
+        ))
+    }
+
+    fn workgroups(&self, kernel: Kernel) -> [u32; 2] {
+        let d = &self.dimensions;
+        let [x, y] = match kernel {
+            Kernel::Near => [d.grid[0] + d.pair_groups(), d.replicas],
+            Kernel::Kspace => [d.column_groups(), d.replicas],
+            Kernel::Far => [d.grid[0], d.replicas],
+            Kernel::Advance => [d.replicas, 1],
+        };
+        [x as u32, y as u32]
+    }
+
+    /// Compiles a kernel and binds its buffers, if that has not been done.
+    fn prepare(&mut self, kernel: Kernel, variant: Variant, target: Target) {
+        if !self.pipelines.contains_key(&(kernel, variant)) {
+            let text = source(kernel, variant, &self.dimensions, &self.places);
+            let pipeline = compile(&self.device.device, kernel, &text);
+            self.pipelines.insert((kernel, variant), pipeline);
+        }
+        if !self.groups.contains_key(&(kernel, variant, target)) {
+            let pipeline = &self.pipelines[&(kernel, variant)];
+            let entries: Vec<BindGroupEntry> = pipeline
+                .bindings
+                .iter()
+                .map(|(name, binding)| {
+                    let own = DOUBLED.iter().find(|(name_of, _)| name_of == name);
+                    let name = match (target, own) {
+                        (Target::Observers, Some((_, observed))) => observed,
+                        _ => name.as_str(),
+                    };
+                    BindGroupEntry { binding: *binding, resource: self.buffer(name).as_entire_binding() }
+                })
+                .collect();
+            let group = self.device.device.create_bind_group(&BindGroupDescriptor {
+                label: Some(kernel.name()),
+                layout: &pipeline.pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            });
+            self.groups.insert((kernel, variant, target), group);
+        }
+    }
+}
+
+/// Buffers that hold the state, and their copies.
+const BACKUP: [(&str, &str); 3] =
+    [("bodies", "kept_bodies"), ("replicas", "kept_replicas"), ("atoms", "kept_atoms")];
+
+/// Compiles a kernel. Its bindings follow from the source, so that buffers are bound by name.
+fn compile(device: &wgpu::Device, kernel: Kernel, text: &str) -> Pipeline {
+    let bindings = storage_bindings(text);
+    let entries: Vec<BindGroupLayoutEntry> = bindings
+        .iter()
+        .map(|(_, binding, read_only)| BindGroupLayoutEntry {
+            binding: *binding,
+            visibility: ShaderStages::COMPUTE,
+            ty: BindingType::Buffer {
+                ty: BufferBindingType::Storage { read_only: *read_only },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+        label: Some(kernel.name()),
+        entries: &entries,
+    });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(kernel.name()),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(kernel.name()),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(kernel.name()),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some(kernel.name()),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            zero_initialize_workgroup_memory: false,
+            ..Default::default()
+        },
+        cache: None,
+    });
+    Pipeline { pipeline, bindings: bindings.into_iter().map(|(name, binding, _)| (name, binding)).collect() }
+}
+
+/// Name, binding and whether it is only read, of every storage buffer of a kernel.
+fn storage_bindings(text: &str) -> Vec<(String, u32, bool)> {
+    // The compiler reports the errors of a source that cannot be parsed.
+    let Ok(module) = naga::front::wgsl::parse_str(text) else { return Vec::new() };
+    let storage = module.global_variables.iter().filter_map(|(_, variable)| {
+        let naga::AddressSpace::Storage { access } = variable.space else { return None };
+        let binding = variable.binding?.binding;
+        Some((variable.name.clone()?, binding, !access.contains(naga::StorageAccess::STORE)))
+    });
+    storage.collect()
+}

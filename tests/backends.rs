@@ -1,0 +1,510 @@
+//! One body of tests for every backend that runs are made with: the same bits however it is driven, and the same physics.
+//!
+//! Molten Ca0.4K0.6(NO3)1.4 of 66 atoms with a cutoff short enough for its box: a crude liquid, but a Hamiltonian like any other. A new
+//! backend is one more entry of [`SUBJECTS`].
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use glam::{DMat3, DVec3};
+use vitrion_core::backend::{
+    Backend, BackendCheckpoint, BackendError, Discard, Dynamics, Ensemble, Sampling, SetPoint, Sink, Window,
+};
+use vitrion_core::builder::assign_velocities;
+use vitrion_core::cell::Cell;
+use vitrion_core::cpu::backend::CpuBackend;
+use vitrion_core::cpu::mixed::MixedKernel;
+use vitrion_core::cpu::{Precision, build_backend, choose_mesh};
+use vitrion_core::force_field::{ForceField, Shift};
+use vitrion_core::forces::{ForceError, ForceKernel};
+use vitrion_core::state::State;
+use vitrion_core::topology::Topology;
+use vitrion_core::units::{ATMOSPHERE, BOLTZMANN};
+use vitrion_gpu::backend::{GpuBackend, Options};
+use vitrion_gpu::device::Device;
+use vitrion_gpu::shaders::device_mesh;
+use vitrion_trajectory::lammps_data;
+
+/// Skin that fits into the small box (angstrom).
+const SKIN: f64 = 0.4;
+/// Cutoff that does.
+const CUTOFF: f64 = 3.2;
+/// Force accuracy asked of the mesh.
+const ACCURACY: f64 = 1e-4;
+const REPLICAS: usize = 3;
+
+/// A backend under test.
+struct Subject {
+    name: &'static str,
+    build: fn(&System, State) -> Box<dyn Backend>,
+}
+
+const SUBJECTS: &[Subject] =
+    &[Subject { name: "cpu/mixed", build: on_cpu }, Subject { name: "gpu", build: on_gpu }];
+
+/// What is simulated, and its first state.
+#[derive(Clone)]
+struct System {
+    force_field: Arc<ForceField>,
+    topology: Arc<Topology>,
+    state: State,
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A stored configuration with velocities drawn at 700 K, others in every replica.
+fn system(name: &str, replicas: usize) -> System {
+    let model = if name.starts_with("flex") { "ckn-flexible.toml" } else { "ckn-rigid.toml" };
+    let mut force_field = ForceField::load(&workspace().join("configs/force_fields").join(model)).unwrap();
+    force_field.shift = Shift::Potential;
+    let read =
+        lammps_data::read(&workspace().join(format!("tests/reference/{name}.data")), &force_field).unwrap();
+    if read.topology.n_atoms() == 66 {
+        force_field.cutoff = CUTOFF;
+    }
+    let mut state = read.to_state(replicas).unwrap();
+    let topology = Arc::new(read.topology);
+    assign_velocities(&mut state, &topology, &vec![700.0; replicas], 5);
+    System { force_field: Arc::new(force_field), topology, state }
+}
+
+/// The same in a sheared cell.
+fn triclinic(system: &System) -> System {
+    let mut sheared = system.clone();
+    let shear = DMat3::from_cols(
+        DVec3::new(1.02, 0.0, 0.0),
+        DVec3::new(0.05, 1.02, 0.0),
+        DVec3::new(-0.04, 0.03, 1.03),
+    );
+    for cell in &mut sheared.state.cells {
+        *cell = Cell::new(shear * cell.matrix()).unwrap();
+    }
+    sheared
+}
+
+fn device() -> Arc<Device> {
+    static DEVICE: OnceLock<Arc<Device>> = OnceLock::new();
+    Arc::clone(DEVICE.get_or_init(|| Arc::new(Device::open(None).unwrap())))
+}
+
+fn on_cpu(system: &System, state: State) -> Box<dyn Backend> {
+    let parameters = choose_mesh(&system.force_field, &system.topology, &state.cells[0], ACCURACY).unwrap();
+    let kernels = (0..state.n_replicas)
+        .map(|_| {
+            let kernel = MixedKernel::new(&system.force_field, &system.topology, parameters, SKIN).unwrap();
+            Box::new(kernel) as Box<dyn ForceKernel>
+        })
+        .collect();
+    let name = "cpu/mixed".to_owned();
+    Box::new(CpuBackend::new(Arc::clone(&system.topology), kernels, parameters, name, state).unwrap())
+}
+
+fn gpu(system: &System, state: State, list_capacity: Option<u32>) -> GpuBackend {
+    let parameters = choose_mesh(&system.force_field, &system.topology, &state.cells[0], ACCURACY).unwrap();
+    let parameters = device_mesh(&parameters).unwrap();
+    let options = Options { skin: SKIN, list_capacity };
+    GpuBackend::new(device(), &system.force_field, &system.topology, parameters, state, options).unwrap()
+}
+
+fn on_gpu(system: &System, state: State) -> Box<dyn Backend> {
+    Box::new(gpu(system, state, None))
+}
+
+/// Each replica has its own ramps.
+fn ramped(ensemble: Ensemble, timestep: f64, start_step: u64, replicas: usize) -> Dynamics {
+    let points = |start: f64, change: f64, rate: f64| {
+        (0..replicas)
+            .map(|r| SetPoint { start: start * (1.0 + change * r as f64), rate: rate * r as f64, start_step })
+            .collect()
+    };
+    Dynamics {
+        timestep,
+        ensemble,
+        temperature: points(700.0, 0.05, -20.0),
+        pressure: points(1e4 * ATMOSPHERE, 0.3, 5.0),
+        thermostat_period: 0.1,
+        barostat_period: 0.5,
+    }
+}
+
+const ENSEMBLES: [Ensemble; 3] = [Ensemble::Nve, Ensemble::Nvt, Ensemble::Npt];
+
+fn timestep(system: &System) -> f64 {
+    if system.topology.n_rigid() > 0 { 0.002 } else { 0.0005 }
+}
+
+fn streams() -> Sampling {
+    Sampling { stress_every: Some(3), window: Some(Window { sample_every: 7, samples: 5 }) }
+}
+
+fn started(subject: &Subject, system: &System, ensemble: Ensemble) -> Box<dyn Backend> {
+    let mut backend = (subject.build)(system, system.state.clone());
+    let dynamics = ramped(ensemble, timestep(system), 0, system.state.n_replicas);
+    backend.begin_stage(&dynamics, &streams()).unwrap();
+    backend
+}
+
+/// Keeps everything it receives.
+#[derive(Debug, Default, PartialEq)]
+struct Recorder {
+    stress: Vec<(usize, u64, DMat3)>,
+    windows: Vec<(usize, u64, Vec<DVec3>)>,
+}
+
+impl Sink for Recorder {
+    fn stress(&mut self, replica: usize, step: u64, pressure_tensor: DMat3) {
+        self.stress.push((replica, step, pressure_tensor));
+    }
+
+    fn window_mean(&mut self, replica: usize, step: u64, means: &[DVec3]) {
+        self.windows.push((replica, step, means.to_vec()));
+    }
+}
+
+impl Recorder {
+    fn of(&self, replica: usize) -> Self {
+        let stress = self.stress.iter().filter(|s| s.0 == replica).map(|&(_, n, p)| (0, n, p)).collect();
+        let windows =
+            self.windows.iter().filter(|w| w.0 == replica).map(|(_, n, m)| (0, *n, m.clone())).collect();
+        Self { stress, windows }
+    }
+}
+
+/// The state of one replica alone.
+fn replica_of(state: &State, replica: usize) -> State {
+    let range = state.bodies_of(replica);
+    State {
+        n_replicas: 1,
+        n_bodies: state.n_bodies,
+        step: state.step,
+        cells: vec![state.cells[replica]],
+        centre: state.centre[range.clone()].to_vec(),
+        unwrapped: state.unwrapped[range.clone()].to_vec(),
+        velocity: state.velocity[range.clone()].to_vec(),
+        orientation: state.orientation[range.clone()].to_vec(),
+        quaternion_momentum: state.quaternion_momentum[range].to_vec(),
+        extended: vec![state.extended[replica]],
+    }
+}
+
+#[test]
+fn cutting_advance_into_pieces_changes_no_bit() {
+    let system = system("ckn66", REPLICAS);
+    for subject in SUBJECTS {
+        for ensemble in ENSEMBLES {
+            let mut whole = started(subject, &system, ensemble);
+            let mut parts = started(subject, &system, ensemble);
+            let (mut all, mut pieces) = (Recorder::default(), Recorder::default());
+            whole.advance(80, &mut all).unwrap();
+            for steps in [1, 9, 0, 20, 50] {
+                parts.advance(steps, &mut pieces).unwrap();
+                parts.thermo().unwrap();
+            }
+            assert_eq!(whole.state(), parts.state(), "{} {ensemble:?}", subject.name);
+            for replica in 0..REPLICAS {
+                assert_eq!(all.of(replica), pieces.of(replica), "{} {ensemble:?}", subject.name);
+            }
+            assert_eq!(all.of(0).stress.len(), 26);
+            assert_eq!(all.of(0).windows.len(), 2);
+        }
+    }
+}
+
+#[test]
+fn restored_checkpoint_goes_on_with_the_same_bits() {
+    for name in ["ckn66", "flex66"] {
+        let system = system(name, 2);
+        for subject in SUBJECTS {
+            for ensemble in ENSEMBLES {
+                let mut original = started(subject, &system, ensemble);
+                original.advance(43, &mut Discard).unwrap();
+                let bytes = postcard::to_stdvec(&original.checkpoint()).unwrap();
+                let mut expected = Recorder::default();
+                original.advance(40, &mut expected).unwrap();
+
+                let checkpoint: BackendCheckpoint = postcard::from_bytes(&bytes).unwrap();
+                let mut resumed = started(subject, &system, ensemble);
+                resumed.restore(&checkpoint).unwrap();
+                let mut found = Recorder::default();
+                resumed.advance(40, &mut found).unwrap();
+                let what = format!("{} {name} {ensemble:?}", subject.name);
+                assert_eq!(original.state(), resumed.state(), "{what}");
+                assert_eq!(expected, found, "{what}");
+                assert_eq!(original.thermo().unwrap(), resumed.thermo().unwrap(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn replica_in_a_batch_has_the_bits_of_the_replica_alone() {
+    let system = system("ckn66", REPLICAS);
+    for subject in SUBJECTS {
+        for ensemble in [Ensemble::Nvt, Ensemble::Npt] {
+            let mut batch = started(subject, &system, ensemble);
+            let mut all = Recorder::default();
+            batch.advance(60, &mut all).unwrap();
+            for replica in 0..REPLICAS {
+                let mut single = (subject.build)(&system, replica_of(&system.state, replica));
+                let shared = ramped(ensemble, timestep(&system), 0, REPLICAS);
+                let alone = Dynamics {
+                    temperature: vec![shared.temperature[replica]],
+                    pressure: vec![shared.pressure[replica]],
+                    ..shared
+                };
+                single.begin_stage(&alone, &streams()).unwrap();
+                let mut one = Recorder::default();
+                single.advance(60, &mut one).unwrap();
+                let what = format!("{} {ensemble:?}, replica {replica}", subject.name);
+                assert_eq!(&replica_of(batch.state(), replica), single.state(), "{what}");
+                assert_eq!(all.of(replica), one, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn step_counter_crosses_two_to_the_32_unharmed() {
+    let system = system("ckn66", 1);
+    for subject in SUBJECTS {
+        let run = |first: u64| {
+            let mut backend = (subject.build)(&system, State { step: first, ..system.state.clone() });
+            let dynamics = Dynamics {
+                temperature: vec![SetPoint { start: 700.0, rate: -50.0, start_step: first }],
+                ..ramped(Ensemble::Npt, 0.002, first, 1)
+            };
+            backend.begin_stage(&dynamics, &streams()).unwrap();
+            let mut recorder = Recorder::default();
+            backend.advance(40, &mut recorder).unwrap();
+            (backend, recorder)
+        };
+        let first = (1u64 << 32) - 10;
+        let ((mut late, late_streams), (mut early, early_streams)) = (run(first), run(0));
+        assert_eq!(late.state().step, first + 40);
+        assert_eq!(State { step: 40, ..late.state().clone() }, *early.state(), "{}", subject.name);
+        assert_eq!(late.thermo().unwrap(), early.thermo().unwrap());
+        let shifted: Vec<_> = early_streams.stress.iter().map(|&(r, step, p)| (r, step + first, p)).collect();
+        assert_eq!(late_streams.stress, shifted);
+        assert_eq!(late_streams.windows.len(), 1);
+    }
+}
+
+#[test]
+fn stream_holds_the_pressure_of_its_step() {
+    for name in ["ckn66", "flex66"] {
+        let system = triclinic(&system(name, 2));
+        for subject in SUBJECTS {
+            let mut streamed = started(subject, &system, Ensemble::Nvt);
+            let mut recorder = Recorder::default();
+            streamed.advance(9, &mut recorder).unwrap();
+            let mut stepped = started(subject, &system, Ensemble::Nvt);
+            for step in 1..=9u64 {
+                stepped.advance(1, &mut Discard).unwrap();
+                for (replica, thermo) in stepped.thermo().unwrap().into_iter().enumerate() {
+                    let found = recorder.stress.iter().find(|s| (s.0, s.1) == (replica, step));
+                    assert_eq!(found.is_some(), step % 3 == 0);
+                    if let Some((.., tensor)) = found {
+                        // Sums of f32 terms some hundred times the trace: 1e-7 each, with random signs.
+                        let scale = BOLTZMANN * 700.0 * 66.0 / thermo.volume;
+                        let error = (*tensor - thermo.pressure_tensor).to_cols_array().map(f64::abs);
+                        let largest = error.into_iter().fold(0.0, f64::max) / scale;
+                        println!(
+                            "{} {name}: error of the streamed pressure {largest:.1e} of NkT/V",
+                            subject.name
+                        );
+                        assert!(largest < 2e-4, "{} {name}: {largest:e}", subject.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Largest distance between the unwrapped centres of two states (angstrom).
+fn distance(a: &State, b: &State) -> f64 {
+    a.unwrapped.iter().zip(&b.unwrapped).map(|(x, y)| x.distance(*y)).fold(0.0, f64::max)
+}
+
+#[test]
+fn backends_follow_the_same_path() {
+    for name in ["ckn66", "flex66"] {
+        for (shape, system) in [("cubic", system(name, 2)), ("triclinic", triclinic(&system(name, 2)))] {
+            for ensemble in ENSEMBLES {
+                let mut backends: Vec<_> = SUBJECTS.iter().map(|s| started(s, &system, ensemble)).collect();
+                let start = backends[0].state().clone();
+                for backend in &mut backends {
+                    backend.advance(40, &mut Discard).unwrap();
+                }
+                let moved = distance(backends[0].state(), &start);
+                let apart = distance(backends[0].state(), backends[1].state());
+                let [cpu, gpu] = [backends[0].state(), backends[1].state()];
+                let growth = cpu.cells[1].volume() / gpu.cells[1].volume() - 1.0;
+                println!(
+                    "{name} {shape} {ensemble:?}: {apart:.1e} A apart after moving {moved:.2} A; volumes differ by {growth:.1e}"
+                );
+                // Force errors of 1e-4 of the RMS force (6,600 u A/ps^2) on 14 u or more over t = 0.08 ps: F t^2/2m = 1.5e-4 A, the meshes
+                // being different.
+                assert!(moved > 0.05 && apart < 1.5e-4, "{name} {shape} {ensemble:?}: {apart:e}");
+                assert!(growth.abs() < 1e-6, "{growth:e}");
+                for (a, b) in cpu.extended.iter().zip(&gpu.extended) {
+                    let rates = [a.translation.eta_velocity[0], b.translation.eta_velocity[0]];
+                    assert!((rates[0] - rates[1]).abs() <= 1e-3 * rates[0].abs().max(0.1), "{rates:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Largest deviation of the conserved quantity from its start over 0.4 ps, over the kinetic energy.
+fn deviation(subject: &Subject, system: &System, ensemble: Ensemble, dt: f64) -> f64 {
+    let mut backend = (subject.build)(system, system.state.clone());
+    backend.begin_stage(&ramped(ensemble, dt, 0, 2), &Sampling::default()).unwrap();
+    let start = backend.thermo().unwrap();
+    let mut largest = 0.0f64;
+    for _ in 0..20 {
+        backend.advance((0.02 / dt).round() as u64, &mut Discard).unwrap();
+        for (now, then) in backend.thermo().unwrap().iter().zip(&start) {
+            largest = largest.max((now.conserved - then.conserved).abs() / then.kinetic_energy);
+        }
+    }
+    largest
+}
+
+#[test]
+fn conserved_quantity_is_conserved_in_every_ensemble_and_through_ramps() {
+    let system = system("ckn66", 2);
+    for subject in SUBJECTS {
+        for ensemble in ENSEMBLES {
+            let [coarse, fine] = [0.002, 0.001].map(|dt| deviation(subject, &system, ensemble, dt));
+            println!("{} {ensemble:?}: {coarse:.1e} at 2 fs, {fine:.1e} at 1 fs", subject.name);
+            // Velocity Verlet's error goes as dt^2; a term that is missing or doubled would show at any dt.
+            assert!(
+                coarse < 2e-2 && fine < 0.4 * coarse,
+                "{} {ensemble:?}: {coarse:e} {fine:e}",
+                subject.name
+            );
+        }
+    }
+}
+
+#[test]
+fn full_lists_grow_and_change_no_bit() {
+    let system = system("ckn66", 2);
+    let run = |capacity| {
+        let mut backend = gpu(&system, system.state.clone(), capacity);
+        backend.begin_stage(&ramped(Ensemble::Npt, 0.002, 0, 2), &streams()).unwrap();
+        let mut recorder = Recorder::default();
+        backend.advance(50, &mut recorder).unwrap();
+        let grown = backend.system().list_capacity();
+        (backend.state().clone(), recorder, grown)
+    };
+    let (expected, expected_streams, roomy) = run(Some(64));
+    let (found, found_streams, grown) = run(Some(1));
+    assert_eq!(roomy, 64);
+    assert!(grown > 1);
+    assert_eq!(found, expected);
+    assert_eq!(found_streams, expected_streams);
+}
+
+#[test]
+fn failed_step_leaves_the_state_before_it_and_names_the_atoms() {
+    let mut system = system("ckn66", 2);
+    // One K of the second replica flies at its neighbour.
+    let n = system.state.n_bodies;
+    let fast = n + n - 8;
+    system.state.velocity[fast] = DVec3::new(110.0, 0.0, 0.0);
+    for subject in SUBJECTS {
+        let mut backend = (subject.build)(&system, system.state.clone());
+        backend.begin_stage(&ramped(Ensemble::Nve, 0.004, 0, 2), &Sampling::default()).unwrap();
+        let error = backend.advance(400, &mut Discard).unwrap_err();
+        println!("{}: {error}", subject.name);
+        let step = match error {
+            BackendError::Forces { replica: 1, step, source: ForceError::CloseApproach { .. } }
+            | BackendError::NotFinite { replica: 1, step, .. } => step,
+            other => panic!("{other}"),
+        };
+        assert_eq!(backend.state().step, step - 1, "{}", subject.name);
+        assert!(backend.state().velocity.iter().all(|v| v.is_finite()));
+        // It fails at the same step again.
+        let again = backend.advance(1, &mut Discard).unwrap_err();
+        assert_eq!(backend.state().step, step - 1);
+        assert!(again.to_string().contains(&format!("step {step}")), "{again}");
+    }
+}
+
+#[test]
+fn checkpoint_of_one_backend_starts_the_other() {
+    let system = system("ckn66", 2);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let mut first = started(&SUBJECTS[from], &system, Ensemble::Npt);
+        first.advance(21, &mut Discard).unwrap();
+        let checkpoint = first.checkpoint();
+        let mut second = started(&SUBJECTS[to], &system, Ensemble::Npt);
+        second.restore(&checkpoint).unwrap();
+        let (conserved, before) = (second.thermo().unwrap(), first.thermo().unwrap());
+        assert_eq!(second.state().step, 21);
+        // f32 energies and another mesh.
+        for (a, b) in conserved.iter().zip(&before) {
+            assert!(
+                (a.conserved - b.conserved).abs() < 2e-3 * b.kinetic_energy,
+                "{} {}",
+                a.conserved,
+                b.conserved
+            );
+        }
+        for backend in [&mut first, &mut second] {
+            backend.advance(20, &mut Discard).unwrap();
+        }
+        let apart = distance(first.state(), second.state());
+        assert!(apart < 1e-4, "{apart:e}");
+    }
+}
+
+#[test]
+fn minimized_replicas_are_at_rest() {
+    let system = system("ckn66", 2);
+    for subject in SUBJECTS {
+        let mut backend = started(subject, &system, Ensemble::Nvt);
+        let before = backend.thermo().unwrap();
+        let forces = backend.minimize(60, 10.0).unwrap();
+        let after = backend.thermo().unwrap();
+        for replica in 0..2 {
+            assert!(
+                after[replica].energies.total() < before[replica].energies.total() - 100.0,
+                "{}",
+                subject.name
+            );
+            assert_eq!(after[replica].kinetic_energy, 0.0);
+            assert!(forces[replica].is_finite());
+        }
+        backend.advance(3, &mut Discard).unwrap();
+    }
+}
+
+/// The whole system of the paper, a few steps: the size at which runs are made.
+#[test]
+fn system_of_the_paper_moves_as_on_the_cpu() {
+    let system = system("ckn2376-700K", 1);
+    let dynamics = ramped(Ensemble::Nvt, 0.004, 0, 1);
+    let state = system.state.clone();
+    let (force_field, topology) = (&system.force_field, &system.topology);
+    let built =
+        build_backend(force_field, topology, state.clone(), Precision::Mixed, ACCURACY, None).unwrap();
+    let mut cpu = built.backend;
+    let parameters = device_mesh(&cpu.electrostatics()).unwrap();
+    let mut gpu =
+        GpuBackend::new(device(), force_field, topology, parameters, state, Options::default()).unwrap();
+    for backend in [cpu.as_mut(), &mut gpu] {
+        backend.begin_stage(&dynamics, &Sampling::default()).unwrap();
+        backend.advance(25, &mut Discard).unwrap();
+    }
+    let apart = distance(cpu.state(), gpu.state());
+    println!("2,376 atoms: {apart:.1e} A apart after 0.1 ps");
+    // As above, over 0.1 ps, on the same mesh.
+    assert!(apart < 1.5e-4, "{apart:e}");
+    let (a, b) = (cpu.thermo().unwrap()[0].conserved, gpu.thermo().unwrap()[0].conserved);
+    // 1e-7 of the pair energies from f32.
+    assert!((a / b - 1.0).abs() < 1e-6, "{a} {b}");
+}
