@@ -75,6 +75,8 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
         storageBarrier();
         workgroupBarrier();
         sample_centres(replica, thread);
+        // Nobody counts on before everybody has looked at the count.
+        workgroupBarrier();
         if thread == 0u {
             replicas[replica].slot += 1u;
             replicas[replica].rebuild = 0u;

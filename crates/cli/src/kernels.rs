@@ -12,6 +12,11 @@ use vitrion_core::cpu::reference::{ReferenceKernel, ReferenceOptions};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::forces::{Evaluation, ForceKernel, Request};
 use vitrion_core::topology::Topology;
+use vitrion_gpu::device::Device;
+use vitrion_gpu::force_kernel::GpuForceKernel;
+use vitrion_gpu::shaders::device_mesh;
+
+use crate::console;
 
 /// Arithmetic and methods of the forces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,6 +35,24 @@ impl Precision {
             Self::Mixed => "mixed",
         }
     }
+}
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackendKind {
+    /// This machine's processor.
+    Cpu,
+    /// A graphics processor, or software that imitates one; `vitrion devices` lists them.
+    Gpu,
+}
+
+/// Opens the GPU called `name`, or the best one; says so where it is only software.
+pub fn open_device(name: Option<&str>) -> Result<Arc<Device>> {
+    let device = Device::open(name)?;
+    if device.adapter.is_software() {
+        console::say(&format!("{} imitates a GPU on the processor: right, but slow", device.name()));
+    }
+    Ok(Arc::new(device))
 }
 
 /// One configuration.
@@ -74,6 +97,16 @@ impl Configuration {
                 Ok(Prepared { kernel, electrostatics })
             }
         }
+    }
+
+    /// A kernel on a GPU.
+    pub fn prepare_on(&self, device: &Arc<Device>, accuracy: f64) -> Result<Prepared> {
+        let chosen = cpu::choose_mesh(&self.force_field, &self.topology, &self.cell, accuracy)?;
+        let electrostatics = device_mesh(&chosen)?;
+        let device = Arc::clone(device);
+        let kernel =
+            GpuForceKernel::new(device, &self.force_field, &self.topology, &self.cell, electrostatics, None)?;
+        Ok(Prepared { kernel: Box::new(kernel), electrostatics })
     }
 
     /// Energies, virials and forces (internal units).

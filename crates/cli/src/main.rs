@@ -56,6 +56,7 @@ enum Command {
     Forces(commands::forces::Forces),
     Verify(commands::verify::Verify),
     Bench(commands::bench::Bench),
+    Devices(commands::devices::Devices),
     Completions(commands::completions::Completions),
 }
 
@@ -102,6 +103,7 @@ fn execute(cli: Cli) -> Result<Outcome> {
         Command::Forces(command) => command.execute(),
         Command::Verify(command) => command.execute(),
         Command::Bench(command) => command.execute(),
+        Command::Devices(command) => command.execute(),
         Command::Completions(command) => command.execute(),
     }
 }

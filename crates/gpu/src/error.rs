@@ -38,19 +38,11 @@ pub enum GpuError {
         "the GPU needs particle-mesh parameters; these ask for a direct Ewald sum, which `precision = \"reference\"` on the CPU does"
     )]
     NoMesh,
-    /// The cell is too small.
+    /// Reference precision was asked for.
     #[error(
-        "cutoff {cutoff:.3} + skin {skin:.3} angstrom exceed half the smallest perpendicular height of the cell ({half_height:.3} angstrom); \
-         use a larger system, a shorter cutoff, or `precision = \"reference\"` on the CPU, which sums over all images"
+        "`precision = \"reference\"` needs f64, which the GPU backend does without; give `backend = \"cpu\"`, or `precision = \"mixed\"`"
     )]
-    CellTooSmall {
-        /// Cutoff (angstrom).
-        cutoff: f64,
-        /// Skin, with the extent of the largest molecule (angstrom).
-        skin: f64,
-        /// Half height (angstrom).
-        half_height: f64,
-    },
+    Reference,
     /// The device was lost, or ran out of memory, or the driver failed.
     #[error("the device failed: {message}; the last checkpoint is good, `vitrion run` goes on from it")]
     Device {

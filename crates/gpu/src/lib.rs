@@ -18,3 +18,4 @@ pub mod layout;
 pub mod shaders;
 pub mod system;
 mod tables;
+pub mod work;

@@ -1,5 +1,6 @@
 //! From a configuration to the system, its first state, and a backend.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,9 +11,13 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::force_field::file::{ForceFieldError, check_neutral};
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
+use vitrion_gpu as gpu;
+use vitrion_gpu::build::GpuBuildError;
+use vitrion_gpu::device::Device;
+use vitrion_gpu::error::GpuError;
 use vitrion_trajectory::lammps_data::{self, LammpsSystem};
 
-use crate::config::{Config, Start};
+use crate::config::{BackendChoice, Config, Start};
 use crate::run::RunError;
 
 /// Names that [`ForceField::load`] knows without a file.
@@ -103,11 +108,59 @@ pub fn build_backend(
     state: State,
     chosen: Option<ElectrostaticsParameters>,
 ) -> Result<BuiltBackend, RunError> {
+    match config.run.backend {
+        BackendChoice::Cpu => on_cpu(config, prepared, state, chosen),
+        BackendChoice::Gpu => on_gpu(config, prepared, state, chosen),
+        BackendChoice::Auto => {
+            // Software that imitates a GPU is slower than the CPU backend: it is taken only where it is named.
+            let possible = config.run.precision == Precision::Mixed
+                && (config.run.device.is_some() || gpu::device::has_hardware());
+            if !possible {
+                return on_cpu(config, prepared, state, chosen);
+            }
+            match on_gpu(config, prepared, state.clone(), chosen) {
+                Err(RunError::Gpu(error)) if config.run.device.is_none() => {
+                    let mut built = on_cpu(config, prepared, state, chosen)?;
+                    let _ = write!(built.description, " (on the CPU, since the GPU cannot do it: {error})");
+                    Ok(built)
+                }
+                result => result,
+            }
+        }
+    }
+}
+
+fn on_cpu(
+    config: &Config,
+    prepared: &Prepared,
+    state: State,
+    chosen: Option<ElectrostaticsParameters>,
+) -> Result<BuiltBackend, RunError> {
     Ok(cpu::build_backend(
         &prepared.force_field,
         &prepared.topology,
         state,
         config.run.precision,
+        config.run.force_accuracy,
+        chosen,
+    )?)
+}
+
+fn on_gpu(
+    config: &Config,
+    prepared: &Prepared,
+    state: State,
+    chosen: Option<ElectrostaticsParameters>,
+) -> Result<BuiltBackend, RunError> {
+    if config.run.precision == Precision::Reference {
+        return Err(GpuBuildError::from(GpuError::Reference).into());
+    }
+    let device = Device::open(config.run.device.as_deref()).map_err(GpuBuildError::from)?;
+    Ok(gpu::build::build_backend(
+        Arc::new(device),
+        &prepared.force_field,
+        &prepared.topology,
+        state,
         config.run.force_accuracy,
         chosen,
     )?)

@@ -19,9 +19,13 @@ use vitrion_core::forces::{Evaluation, ForceError, ForceKernel, Request};
 use vitrion_core::long_range::pme::Pme;
 use vitrion_core::neighbors::molecule_list::fraction;
 use vitrion_core::topology::Topology;
+use vitrion_gpu::backend::{GpuBackend, Options};
+use vitrion_gpu::device::Device;
+use vitrion_gpu::shaders::device_mesh;
+use vitrion_gpu::work;
 use vitrion_trajectory::lammps_data::{LammpsSystem, ListCounts};
 
-use crate::kernels::Configuration;
+use crate::kernels::{self, BackendKind, Configuration};
 use crate::progress::nanoseconds_per_day;
 use crate::reference_outputs::CASES;
 use crate::{Outcome, console};
@@ -35,15 +39,32 @@ use crate::{Outcome, console};
 Examples:
   vitrion bench                            2,376 and 19,008 atoms, 1 and 4 replicas
   vitrion bench --repeat 1,2,4 --replicas 1
-  vitrion bench --threads 1 --json > bench.json")]
+  vitrion bench --threads 1 --json > bench.json
+  vitrion bench --backend gpu --repeat 1   1, 2, 4 ... replicas until the GPU is full, with the time of each kernel")]
 pub struct Bench {
     /// Copies of the system along each edge: 1 is 2,376 atoms, 2 is 19,008, 4 is 152,064
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,2")]
     repeat: Vec<NonZeroUsize>,
 
-    /// Numbers of replicas
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,4")]
+    /// Numbers of replicas [default: 1,4; on a GPU 1, 2, 4 ... until it is full]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
     replicas: Vec<NonZeroUsize>,
+
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t = BackendKind::Cpu)]
+    backend: BackendKind,
+
+    /// GPU to use with --backend gpu: its name or number in `vitrion devices`
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
+
+    /// Short-range and real-space cutoff with its unit [default: that of the force field]
+    #[arg(long, value_name = "LENGTH", value_parser = super::forces::length)]
+    cutoff: Option<f64>,
+
+    /// Lane operations per second of the GPU (multiprocessors x lanes x clock), e.g. 3.35e13 for an H200: adds each kernel's floor
+    #[arg(long, value_name = "X")]
+    lane_rate: Option<f64>,
 
     /// Relative force accuracy
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
@@ -64,16 +85,37 @@ const TEMPERATURE: f64 = 700.0;
 const TIMESTEP: f64 = 0.004;
 /// Steps before the clock starts: they build the first neighbour lists and warm the caches.
 const WARM_UP: u64 = 10;
+/// Steps in which each kernel is timed.
+const TIMED_STEPS: u64 = 20;
 /// Steps in one call when the integrator alone is timed.
 const STEPS_WITHOUT_FORCES: u64 = 20;
 
 #[derive(Serialize)]
 struct Report {
     version: &'static str,
+    backend: String,
     threads: usize,
     accuracy: f64,
     speeds: Vec<Speed>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     parts: Vec<Parts>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kernels: Vec<KernelTime>,
+}
+
+/// One kernel of the GPU in one step.
+#[derive(Serialize)]
+struct KernelTime {
+    atoms: usize,
+    replicas: usize,
+    kernel: &'static str,
+    /// Measured (us); `None` where the device keeps no time.
+    microseconds: Option<f64>,
+    /// Lane operations of all replicas.
+    operations: f64,
+    bytes: f64,
+    /// The operations at the rate given (us).
+    floor_microseconds: Option<f64>,
 }
 
 /// Speed of one size and number of replicas.
@@ -104,21 +146,25 @@ struct Parts {
 impl Bench {
     /// Measures and prints.
     pub fn execute(&self) -> Result<Outcome> {
+        let device = match self.backend {
+            BackendKind::Gpu => Some(kernels::open_device(self.device.as_deref())?),
+            BackendKind::Cpu => None,
+        };
         let mut report = Report {
             version: env!("CARGO_PKG_VERSION"),
+            backend: device.as_ref().map_or("cpu/mixed".to_owned(), |d| format!("gpu on {}", d.name())),
             threads: rayon::current_num_threads(),
             accuracy: self.accuracy,
             speeds: Vec::new(),
             parts: Vec::new(),
+            kernels: Vec::new(),
         };
         for &repeat in &self.repeat {
-            let system = Bulk::new(repeat.get())?;
-            for &replicas in &self.replicas {
-                let atoms = console::grouped(system.topology.n_atoms() as u64);
-                console::say(&format!("measuring {atoms} atoms, {replicas} replicas"));
-                report.speeds.push(self.speed(&system, replicas.get())?);
+            let system = Bulk::new(repeat.get(), self.cutoff)?;
+            match &device {
+                Some(device) => self.measure_gpu(device, &system, &mut report)?,
+                None => self.measure_cpu(&system, &mut report)?,
             }
-            report.parts.push(self.parts(&system)?);
         }
         if self.json {
             console::print(&serde_json::to_string_pretty(&report)?)?;
@@ -126,6 +172,81 @@ impl Bench {
             console::print(&in_words(&report))?;
         }
         Ok(Outcome::Done)
+    }
+
+    fn measure_cpu(&self, system: &Bulk, report: &mut Report) -> Result<()> {
+        let usual = [1, 4].into_iter().filter_map(NonZeroUsize::new).collect();
+        let replicas = if self.replicas.is_empty() { usual } else { self.replicas.clone() };
+        for replicas in replicas {
+            announce(system, replicas.get());
+            let mut backend = self.backend(system, replicas.get())?;
+            report.speeds.push(self.speed(system, replicas.get(), backend.as_mut())?);
+        }
+        report.parts.push(self.parts(system)?);
+        Ok(())
+    }
+
+    /// The numbers of replicas asked for, or 1, 2, 4 ... until twice as many give less than a tenth more, or do not fit.
+    fn measure_gpu(&self, device: &Arc<Device>, system: &Bulk, report: &mut Report) -> Result<()> {
+        let asked: Vec<usize> = self.replicas.iter().map(|n| n.get()).collect();
+        let mut best = 0.0;
+        for replicas in (0..).map_while(|i| {
+            if asked.is_empty() { 1usize.checked_shl(i) } else { asked.get(i as usize).copied() }
+        }) {
+            announce(system, replicas);
+            let mut backend = match self.gpu_backend(device, system, replicas) {
+                Err(error) if asked.is_empty() && replicas > 1 => {
+                    console::say(&format!("{replicas} replicas do not fit: {error:#}"));
+                    return Ok(());
+                }
+                result => result?,
+            };
+            let speed = self.speed(system, replicas, &mut backend)?;
+            let total = speed.steps_per_second * replicas as f64;
+            report.speeds.push(speed);
+            self.kernel_times(system, replicas, &mut backend, report)?;
+            if asked.is_empty() && total < 1.1 * best {
+                return Ok(());
+            }
+            best = total;
+        }
+        Ok(())
+    }
+
+    fn gpu_backend(&self, device: &Arc<Device>, system: &Bulk, replicas: usize) -> Result<GpuBackend> {
+        let Bulk { force_field, topology, system } = system;
+        let parameters = device_mesh(&cpu::choose_mesh(force_field, topology, &system.cell, self.accuracy)?)?;
+        let state = system.to_state(replicas)?;
+        let device = Arc::clone(device);
+        let mut backend =
+            GpuBackend::new(device, force_field, topology, parameters, state, Options::default())?;
+        backend.begin_stage(&dynamics(replicas), &Sampling::default())?;
+        Ok(backend)
+    }
+
+    /// Time of each kernel in a run of its own, beside its least work.
+    fn kernel_times(
+        &self,
+        system: &Bulk,
+        replicas: usize,
+        backend: &mut GpuBackend,
+        report: &mut Report,
+    ) -> Result<()> {
+        let times = backend.time_kernels(TIMED_STEPS)?;
+        let work = work::per_step(backend.system(), Options::default().skin)?;
+        for (index, work) in work.iter().enumerate() {
+            let operations = work.operations * replicas as f64;
+            report.kernels.push(KernelTime {
+                atoms: system.topology.n_atoms(),
+                replicas,
+                kernel: work.kernel.name(),
+                microseconds: times.as_ref().map(|times| 1e6 * times[index].1),
+                operations,
+                bytes: work.bytes * replicas as f64,
+                floor_microseconds: self.lane_rate.map(|rate| 1e6 * operations / rate),
+            });
+        }
+        Ok(())
     }
 
     fn backend(&self, system: &Bulk, replicas: usize) -> Result<Box<dyn Backend>> {
@@ -140,9 +261,8 @@ impl Bench {
         Ok(backend)
     }
 
-    fn speed(&self, system: &Bulk, replicas: usize) -> Result<Speed> {
-        let mut backend = self.backend(system, replicas)?;
-        let (steps, seconds) = self.time_steps(backend.as_mut())?;
+    fn speed(&self, system: &Bulk, replicas: usize, backend: &mut dyn Backend) -> Result<Speed> {
+        let (steps, seconds) = self.time_steps(backend)?;
         let atoms = system.topology.n_atoms();
         let steps_per_second = steps as f64 / seconds;
         let ns_per_day = nanoseconds_per_day(steps_per_second, TIMESTEP);
@@ -248,6 +368,11 @@ impl Bench {
     }
 }
 
+fn announce(system: &Bulk, replicas: usize) {
+    let atoms = console::grouped(system.topology.n_atoms() as u64);
+    console::say(&format!("measuring {atoms} atoms, {replicas} replicas"));
+}
+
 /// NVT at the temperature of the configuration.
 fn dynamics(replicas: usize) -> Dynamics {
     let constant = |start| vec![SetPoint { start, rate: 0.0, start_step: 0 }; replicas];
@@ -287,9 +412,10 @@ struct Bulk {
 }
 
 impl Bulk {
-    fn new(repeat: usize) -> Result<Self> {
+    fn new(repeat: usize, cutoff: Option<f64>) -> Result<Self> {
         let case = CASES.iter().find(|case| case.large).context("no large reference configuration")?;
-        let (force_field, unit) = case.system()?;
+        let (mut force_field, unit) = case.system()?;
+        force_field.cutoff = cutoff.unwrap_or(force_field.cutoff);
         let system = repeated(&unit, repeat);
         Ok(Self { force_field: Arc::new(force_field), topology: Arc::new(system.topology.clone()), system })
     }
@@ -368,9 +494,9 @@ fn in_words(report: &Report) -> String {
             ]
         })
         .collect();
-    format!(
-        "cpu/mixed, {} threads, relative force accuracy {:.0e}, NVT, {} fs\n\n{}\n\n\
-         parts of one step of one replica (ms); the rest of a step is list builds, one in several steps\n\n{}",
+    let mut text = format!(
+        "{}, {} threads, relative force accuracy {:.0e}, NVT, {} fs\n\n{}",
+        report.backend,
         report.threads,
         report.accuracy,
         TIMESTEP * 1e3,
@@ -378,11 +504,42 @@ fn in_words(report: &Report) -> String {
             &["atoms", "replicas", "steps/s", "ns/day", "total ns/day", "us/atom/step", "MiB"],
             &speeds
         ),
-        console::table(
-            &["atoms", "pair+bonded", "mesh", "integration", "step", "one list build", "lattice sum"],
-            &parts
-        )
-    )
+    );
+    if !parts.is_empty() {
+        text.push_str(
+            "\n\nparts of one step of one replica (ms); the rest of a step is list builds, one in several steps\n\n",
+        );
+        let header = ["atoms", "pair+bonded", "mesh", "integration", "step", "one list build", "lattice sum"];
+        text.push_str(&console::table(&header, &parts));
+    }
+    if !report.kernels.is_empty() {
+        text.push_str("\n\nkernels in one step of all replicas, each timed in a pass of its own, and their least work\n\n");
+        text.push_str(&kernels_in_words(&report.kernels));
+    }
+    text
+}
+
+fn kernels_in_words(kernels: &[KernelTime]) -> String {
+    let microseconds = |t: Option<f64>| t.map_or("-".to_owned(), |t| format!("{t:.1}"));
+    let rows: Vec<Vec<String>> = kernels
+        .iter()
+        .map(|k| {
+            let rate = k.microseconds.map_or("-".to_owned(), |t| format!("{:.1}", k.operations / t * 1e-3));
+            vec![
+                console::grouped(k.atoms as u64),
+                k.replicas.to_string(),
+                k.kernel.to_owned(),
+                microseconds(k.microseconds),
+                format!("{:.2}", k.operations * 1e-6),
+                format!("{:.2}", k.bytes * 1e-6),
+                rate,
+                microseconds(k.floor_microseconds),
+            ]
+        })
+        .collect();
+    let header =
+        ["atoms", "replicas", "kernel", "us", "million operations", "MB", "billion operations/s", "floor us"];
+    console::table(&header, &rows)
 }
 
 #[cfg(test)]

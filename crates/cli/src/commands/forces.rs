@@ -15,7 +15,7 @@ use vitrion_core::forces::Evaluation;
 use vitrion_core::units::{ATMOSPHERE, Dimension, KILOCALORIE_PER_MOLE, KILOJOULE_PER_MOLE, parse_quantity};
 use vitrion_trajectory::lammps_data;
 
-use crate::kernels::{Configuration, Precision};
+use crate::kernels::{BackendKind, Configuration, Precision, Prepared};
 use crate::{Outcome, console, kernels};
 
 /// Energy, forces and virial of one configuration: how to check Vitrion against other programs
@@ -28,6 +28,7 @@ use crate::{Outcome, console, kernels};
 Examples:
   vitrion forces melt.data --force-field ckn-rigid --out forces.csv
   vitrion forces melt.data --force-field mine.toml --precision mixed --accuracy 1e-4 --shift potential
+  vitrion forces melt.data --force-field ckn-rigid --backend gpu --accuracy 1e-4
   vitrion forces small.data --force-field ckn-flexible --short-range-cutoff \"12 angstrom\" | jq .energy")]
 pub struct Forces {
     /// LAMMPS data file (units real, atom_style full or charge; orthogonal or triclinic cell)
@@ -42,11 +43,15 @@ pub struct Forces {
     #[arg(long, value_enum, default_value_t = BackendKind::Cpu)]
     backend: BackendKind,
 
-    /// Arithmetic and methods
-    #[arg(long, value_enum, default_value_t = Precision::Reference)]
-    precision: Precision,
+    /// GPU to use with --backend gpu: its name or number in `vitrion devices`
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
 
-    /// Relative force accuracy of the Coulomb sum: RMS error over RMS force [default: 1e-6; 1e-5 with --precision mixed]
+    /// Arithmetic and methods [default: reference; mixed with --backend gpu]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+
+    /// Relative force accuracy of the Coulomb sum: RMS error over RMS force [default: 1e-6; 1e-5 with mixed precision]
     #[arg(long, value_name = "X", value_parser = accuracy)]
     accuracy: Option<f64>,
 
@@ -85,13 +90,6 @@ fn accuracy(text: &str) -> Result<f64, String> {
         Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("give a number between 0 and 1, e.g. 1e-5".to_string()),
     }
-}
-
-/// Where to compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum BackendKind {
-    /// This machine's processor.
-    Cpu,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -213,19 +211,50 @@ impl Forces {
             self.check_output(path)?;
         }
         let (configuration, ids) = self.load()?;
-        let accuracy = self.accuracy.unwrap_or(match self.precision {
+        let precision = self.precision()?;
+        let accuracy = self.accuracy.unwrap_or(match precision {
             Precision::Reference => 1e-6,
             Precision::Mixed => 1e-5,
         });
-        let mut prepared = configuration.prepare(self.precision, accuracy)?;
+        let mut prepared = self.prepare(&configuration, precision, accuracy)?;
         let (evaluation, forces) = configuration.evaluate(prepared.kernel.as_mut())?;
         if let Some(path) = &self.out {
             let rows = forces_csv(&ids, &forces, self.units.energy().0);
             write_file(path, &rows, self.overwrite)?;
         }
-        let report = self.report(&configuration, &evaluation, prepared.electrostatics, accuracy);
+        let report = self.report(&configuration, &evaluation, prepared.electrostatics, precision, accuracy);
         console::print(&serde_json::to_string_pretty(&report)?)?;
         Ok(Outcome::Done)
+    }
+
+    /// What was asked for, as far as the backend has it.
+    fn precision(&self) -> Result<Precision> {
+        match (self.backend, self.precision) {
+            (BackendKind::Cpu, precision) if self.device.is_none() => {
+                Ok(precision.unwrap_or(Precision::Reference))
+            }
+            (BackendKind::Cpu, _) => bail!("--device names a GPU; add --backend gpu"),
+            (BackendKind::Gpu, Some(Precision::Reference)) => {
+                bail!(
+                    "--precision reference needs f64, which the GPU backend does without; give --backend cpu or --precision mixed"
+                )
+            }
+            (BackendKind::Gpu, _) => Ok(Precision::Mixed),
+        }
+    }
+
+    fn prepare(
+        &self,
+        configuration: &Configuration,
+        precision: Precision,
+        accuracy: f64,
+    ) -> Result<Prepared> {
+        match self.backend {
+            BackendKind::Cpu => configuration.prepare(precision, accuracy),
+            BackendKind::Gpu => {
+                configuration.prepare_on(&kernels::open_device(self.device.as_deref())?, accuracy)
+            }
+        }
     }
 
     /// Before the work, not after it.
@@ -262,6 +291,7 @@ impl Forces {
         configuration: &Configuration,
         evaluation: &Evaluation,
         electrostatics: ElectrostaticsParameters,
+        precision: Precision,
         accuracy: f64,
     ) -> Report {
         let (unit, energy_name) = self.units.energy();
@@ -292,8 +322,8 @@ impl Forces {
             },
             system: SystemReport::new(configuration),
             method: MethodReport {
-                backend: "cpu",
-                precision: self.precision.name(),
+                backend: if self.backend == BackendKind::Gpu { "gpu" } else { "cpu" },
+                precision: precision.name(),
                 force_field: force_field.name.clone(),
                 force_field_description: force_field.description.clone(),
                 short_range_cutoff: force_field.cutoff,

@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod bench;
 pub mod completions;
 pub mod convert;
+pub mod devices;
 pub mod forces;
 pub mod info;
 pub mod new;

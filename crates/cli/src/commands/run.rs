@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use glam::DVec3;
 use vitrion_core::cpu::{self, Precision};
 use vitrion_core::forces::Request;
-use vitrion_simulation::config::{Config, Motion};
+use vitrion_simulation::config::{BackendChoice, Config, Motion};
 use vitrion_simulation::plan::{Plan, measure_steps_per_second};
 use vitrion_simulation::run::{self as simulation, Ending, RunOptions};
 use vitrion_simulation::system::{self, Prepared};
@@ -41,6 +41,14 @@ pub struct Run {
     #[arg(long = "dry-run")]
     plan_only: bool,
 
+    /// Backend to use whatever the configuration says: auto, cpu or gpu
+    #[arg(long, value_enum)]
+    backend: Option<BackendArgument>,
+
+    /// GPU to use: its name or number in `vitrion devices`
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
+
     /// Refuse to resume: the directory must be new or empty
     #[arg(long)]
     fresh: bool,
@@ -48,6 +56,17 @@ pub struct Run {
     /// Plain lines instead of a progress bar, also on a terminal
     #[arg(long)]
     plain: bool,
+}
+
+/// See [`BackendChoice`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BackendArgument {
+    /// A GPU where there is one that suffices, else the CPU.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A GPU.
+    Gpu,
 }
 
 /// How long the speed is measured for an estimate.
@@ -65,12 +84,7 @@ impl Run {
         }
         let mut reporter = Reporter::new(self.plain);
         let stop = signals::stop_flag(reporter.speaker())?;
-        let options = RunOptions {
-            directory: self.dir.clone(),
-            fresh: self.fresh,
-            command_line: std::env::args().collect::<Vec<_>>().join(" "),
-            first_step: 0,
-        };
+        let options = self.options();
         let result = simulation::run(&self.config, &options, &mut reporter, &stop);
         reporter.close();
         let outcome = result?;
@@ -98,13 +112,38 @@ impl Run {
         })
     }
 
+    fn options(&self) -> RunOptions {
+        RunOptions {
+            directory: self.dir.clone(),
+            fresh: self.fresh,
+            command_line: std::env::args().collect::<Vec<_>>().join(" "),
+            first_step: 0,
+            backend: self.backend.map(|backend| match backend {
+                BackendArgument::Auto => BackendChoice::Auto,
+                BackendArgument::Cpu => BackendChoice::Cpu,
+                BackendArgument::Gpu => BackendChoice::Gpu,
+            }),
+            device: self.device.clone(),
+        }
+    }
+
     fn command_to_go_on(&self) -> String {
-        let directory = self.dir.as_ref().map_or(String::new(), |d| format!(" --dir {}", d.display()));
-        format!("vitrion run {}{directory}", self.config.display())
+        let mut command = format!("vitrion run {}", self.config.display());
+        if let Some(directory) = &self.dir {
+            command += &format!(" --dir {}", directory.display());
+        }
+        if let Some(backend) = self.backend.and_then(|backend| backend.to_possible_value()) {
+            command += &format!(" --backend {}", backend.get_name());
+        }
+        if let Some(device) = &self.device {
+            command += &format!(" --device '{device}'");
+        }
+        command
     }
 
     fn plan(&self) -> Result<Outcome> {
-        let config = Config::load(&self.config)?;
+        let mut config = Config::load(&self.config)?;
+        self.options().choose_backend(&mut config);
         let prepared = system::prepare(&config)?;
         let plan = Plan::new(&config, &prepared.topology);
         let default = || simulation::default_directory(&self.config);

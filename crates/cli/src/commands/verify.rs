@@ -1,12 +1,15 @@
 //! `vitrion verify`: the kernels on this machine against stored results of other programs.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use clap::Args;
 use glam::DMat3;
 use vitrion_core::forces::Evaluation;
 use vitrion_core::long_range::parameters::force_difference;
+use vitrion_gpu::device::{self, Device};
 
-use crate::kernels::{Configuration, Precision};
+use crate::kernels::{self, Configuration, Precision, Prepared};
 use crate::reference_outputs::{CASES, Expected, ReferenceCase};
 use crate::{Outcome, console};
 
@@ -19,6 +22,10 @@ pub struct Verify {
     /// Relative force accuracy asked of the mixed-precision kernel
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
     accuracy: f64,
+
+    /// GPU to check: its name or number in `vitrion devices` [default: the best one, if there is any]
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
 
     /// Multiply all tolerances, to see how much room there is
     #[arg(long, value_name = "X", default_value_t = 1.0)]
@@ -45,12 +52,30 @@ impl Verify {
     /// Prints the table.
     pub fn execute(&self) -> Result<Outcome> {
         let mut checks = Vec::new();
+        let device = self.device()?;
         for case in &CASES {
             let (configuration, expected) = case.load()?;
             checks.extend(reference_checks(case, &configuration, &expected)?);
             if case.large {
-                checks.extend(mixed_checks(case, &configuration, &expected, self.accuracy)?);
+                let prepared = configuration.prepare(Precision::Mixed, self.accuracy)?;
+                let name = format!("cpu/mixed at {:.0e}", self.accuracy);
+                checks.extend(mixed_checks(name, case, &configuration, &expected, prepared, self.accuracy)?);
+                if let Some(device) = &device {
+                    let prepared = configuration.prepare_on(device, self.accuracy)?;
+                    let name = format!("gpu at {:.0e}", self.accuracy);
+                    checks.extend(mixed_checks(
+                        name,
+                        case,
+                        &configuration,
+                        &expected,
+                        prepared,
+                        self.accuracy,
+                    )?);
+                }
             }
+        }
+        if let Some(device) = &device {
+            console::print(&format!("gpu: {} ({})", device.name(), device.adapter.info.driver))?;
         }
         for check in &mut checks {
             check.tolerance *= self.scale_tolerances;
@@ -64,6 +89,17 @@ impl Verify {
         }
         console::print(&format!("\nall {} checks pass", checks.len()))?;
         Ok(Outcome::Done)
+    }
+}
+
+impl Verify {
+    /// The GPU, unless there is none and none was asked for.
+    fn device(&self) -> Result<Option<Arc<Device>>> {
+        if self.device.is_none() && device::adapters().is_empty() {
+            console::say("no GPU was found: the CPU kernels alone are checked");
+            return Ok(None);
+        }
+        kernels::open_device(self.device.as_deref()).map(Some)
     }
 }
 
@@ -107,15 +143,16 @@ fn reference_checks(case: &ReferenceCase, system: &Configuration, expected: &Exp
 /// Tolerances: the accuracy asked for is that of the forces. The virial's norm is a small difference of large terms, and
 /// energies have f32 pair terms, errors of which add with random signs: ten times the accuracy bounds both.
 fn mixed_checks(
+    kernel: String,
     case: &ReferenceCase,
     system: &Configuration,
     expected: &Expected,
+    mut prepared: Prepared,
     accuracy: f64,
 ) -> Result<Vec<Check>> {
-    let mut prepared = system.prepare(Precision::Mixed, accuracy)?;
     let (found, forces) = system.evaluate(prepared.kernel.as_mut())?;
     let check = |quantity, error, tolerance| Check {
-        kernel: format!("cpu/mixed at {accuracy:.0e}"),
+        kernel: kernel.clone(),
         case: case.name,
         quantity,
         error,

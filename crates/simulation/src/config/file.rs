@@ -36,6 +36,7 @@ pub(super) struct System {
 #[serde(deny_unknown_fields)]
 pub(super) struct Run {
     pub backend: Option<Spanned<String>>,
+    pub device: Option<Spanned<String>>,
     pub precision: Option<Spanned<String>>,
     pub force_accuracy: Option<Spanned<f64>>,
     pub threads: Option<Spanned<i64>>,

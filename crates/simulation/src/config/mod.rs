@@ -66,6 +66,10 @@ pub enum Start {
 /// How the run is done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
+    /// Where steps are done.
+    pub backend: BackendChoice,
+    /// Name or number of the GPU; `None` for the best one.
+    pub device: Option<String>,
     /// Arithmetic of the forces.
     pub precision: Precision,
     /// RMS force error over RMS force.
@@ -76,6 +80,17 @@ pub struct Run {
     pub checkpoint_every: f64,
     /// Frames carry velocities.
     pub velocities: bool,
+}
+
+/// Where steps are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// On a GPU where there is one that suffices, else on the CPU.
+    Auto,
+    /// On the CPU.
+    Cpu,
+    /// On a GPU.
+    Gpu,
 }
 
 /// One stage.

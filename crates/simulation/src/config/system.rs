@@ -7,7 +7,7 @@ use vitrion_core::cpu::Precision;
 use vitrion_core::units::Dimension;
 
 use super::error::{Problem, closest};
-use super::{Run, Start, System, file, integer, positive};
+use super::{BackendChoice, Run, Start, System, file, integer, positive};
 use crate::system::BUILT_IN_FORCE_FIELDS;
 
 /// Replicas and molecules are bounded so that a slip of the finger does not exhaust the memory.
@@ -131,13 +131,31 @@ fn composition(
 }
 
 pub(super) fn run(table: &file::Run) -> Result<Run, Problem> {
-    if let Some(backend) = &table.backend {
-        one_of(backend, "run.backend", &["auto", "cpu"])?;
-    }
+    let choices = [BackendChoice::Auto, BackendChoice::Cpu, BackendChoice::Gpu];
+    let backend = match &table.backend {
+        Some(value) => choices[one_of(value, "run.backend", &["auto", "cpu", "gpu"])?],
+        None => BackendChoice::Auto,
+    };
     let precision = match &table.precision {
         Some(value) if one_of(value, "run.precision", &["mixed", "reference"])? == 1 => Precision::Reference,
         _ => Precision::Mixed,
     };
+    if let (BackendChoice::Gpu, Precision::Reference, Some(value)) = (backend, precision, &table.precision) {
+        return Err(Problem::new(
+            &value.span(),
+            "run.precision",
+            "`reference` needs f64, which the GPU backend does without".to_owned(),
+            "give `backend = \"cpu\"`, or `precision = \"mixed\"`",
+        ));
+    }
+    if let (BackendChoice::Cpu, Some(device)) = (backend, &table.device) {
+        return Err(Problem::new(
+            &device.span(),
+            "run.device",
+            format!("`{}` is a GPU, but the backend is `cpu`", device.get_ref()),
+            "give `backend = \"gpu\"`, or no device",
+        ));
+    }
     let force_accuracy = match &table.force_accuracy {
         None => 1e-4,
         Some(value) if (1e-12..=0.01).contains(value.get_ref()) => *value.get_ref(),
@@ -172,6 +190,8 @@ pub(super) fn run(table: &file::Run) -> Result<Run, Problem> {
         }
     };
     Ok(Run {
+        backend,
+        device: table.device.as_ref().map(|device| device.get_ref().clone()),
         precision,
         force_accuracy,
         threads: threads.map(|n| n as usize),

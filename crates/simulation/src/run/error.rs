@@ -6,6 +6,7 @@ use vitrion_core::backend::BackendError;
 use vitrion_core::builder::BuilderError;
 use vitrion_core::cpu::BuildError;
 use vitrion_core::force_field::file::ForceFieldError;
+use vitrion_gpu::build::GpuBuildError;
 use vitrion_trajectory::checkpoint::CheckpointError;
 use vitrion_trajectory::h5md::H5mdError;
 use vitrion_trajectory::lammps_data::{LammpsDataError, NotRigid};
@@ -33,6 +34,9 @@ pub enum RunError {
     /// The backend cannot be set up.
     #[error("{0}")]
     Build(#[source] Box<BuildError>),
+    /// The GPU backend cannot be set up.
+    #[error("{0}")]
+    Gpu(#[source] Box<GpuBuildError>),
     /// The threads cannot be started.
     #[error("{threads} threads cannot be started: {reason}; give fewer in `run.threads`")]
     Threads {
@@ -159,6 +163,12 @@ pub enum RunError {
         /// Name in the configuration.
         name: String,
     },
+}
+
+impl From<GpuBuildError> for RunError {
+    fn from(error: GpuBuildError) -> Self {
+        Self::Gpu(Box::new(error))
+    }
 }
 
 impl From<BuildError> for RunError {

@@ -19,7 +19,7 @@ use vitrion_core::topology::Topology;
 use vitrion_trajectory::checkpoint::{read_or_previous, sha256};
 use vitrion_trajectory::h5md::Provenance;
 
-use crate::config::{Config, Start};
+use crate::config::{BackendChoice, Config, Start};
 use crate::observer::{Observer, RunStart};
 use crate::pooled::Pooled;
 use crate::system::{self, Prepared};
@@ -42,6 +42,22 @@ pub struct RunOptions {
     pub command_line: String,
     /// Step number at which the run begins; for tests of large step numbers.
     pub first_step: u64,
+    /// Backend to use whatever the configuration says.
+    pub backend: Option<BackendChoice>,
+    /// GPU to use whatever the configuration says.
+    pub device: Option<String>,
+}
+
+impl RunOptions {
+    /// Puts the backend and the device of the command line in the place of the configuration's.
+    pub fn choose_backend(&self, config: &mut Config) {
+        if let Some(backend) = self.backend {
+            config.run.backend = backend;
+        }
+        if self.device.is_some() {
+            config.run.device.clone_from(&self.device);
+        }
+    }
 }
 
 /// How a run ended, and where its files are.
@@ -90,6 +106,7 @@ fn run_with(
     wrap: &dyn Fn(Box<dyn Backend>) -> Box<dyn Backend>,
 ) -> Result<Outcome, RunError> {
     let mut config = Config::load(config_path)?;
+    options.choose_backend(&mut config);
     let prepared = system::prepare(&config)?;
     let path = options.directory.clone().unwrap_or_else(|| default_directory(config_path));
     let found = directory::inspect(&path, &config, &prepared.force_field_text, options.fresh)?;
@@ -157,6 +174,12 @@ impl Begun<'_> {
         let (stage, begun) = resumed.as_ref().map_or((0, false), |c| (c.stage, c.begun));
         if let Some(checkpoint) = &resumed {
             restore(config, &clock, backend, checkpoint, &directory.path)?;
+            let (before, now) = (&checkpoint.backend.backend, backend.name());
+            if *before != now {
+                observer.message(&format!(
+                    "the run began on `{before}` and goes on on `{now}`: the same physics, but not bit for bit what `{before}` would have given"
+                ));
+            }
         }
         let provenance = provenance(config, prepared, &backend.name(), &options.command_line);
         let counts = resumed.as_ref().map(|c| c.counts.as_slice());
