@@ -245,16 +245,16 @@ fn restored_checkpoint_goes_on_with_the_same_bits() {
         for subject in SUBJECTS {
             for ensemble in ENSEMBLES {
                 let mut original = started(subject, &system, ensemble);
-                original.advance(43, &mut Discard).unwrap();
+                original.advance(23, &mut Discard).unwrap();
                 let bytes = postcard::to_stdvec(&original.checkpoint()).unwrap();
                 let mut expected = Recorder::default();
-                original.advance(40, &mut expected).unwrap();
+                original.advance(20, &mut expected).unwrap();
 
                 let checkpoint: BackendCheckpoint = postcard::from_bytes(&bytes).unwrap();
                 let mut resumed = started(subject, &system, ensemble);
                 resumed.restore(&checkpoint).unwrap();
                 let mut found = Recorder::default();
-                resumed.advance(40, &mut found).unwrap();
+                resumed.advance(20, &mut found).unwrap();
                 let what = format!("{} {name} {ensemble:?}", subject.name);
                 assert_eq!(original.state(), resumed.state(), "{what}");
                 for replica in 0..2 {
@@ -273,7 +273,7 @@ fn replica_in_a_batch_has_the_bits_of_the_replica_alone() {
         for ensemble in [Ensemble::Nvt, Ensemble::Npt] {
             let mut batch = started(subject, &system, ensemble);
             let mut all = Recorder::default();
-            batch.advance(60, &mut all).unwrap();
+            batch.advance(40, &mut all).unwrap();
             for replica in 0..REPLICAS {
                 let mut single = (subject.build)(&system, replica_of(&system.state, replica));
                 let shared = ramped(ensemble, timestep(&system), 0, REPLICAS);
@@ -284,7 +284,7 @@ fn replica_in_a_batch_has_the_bits_of_the_replica_alone() {
                 };
                 single.begin_stage(&alone, &streams()).unwrap();
                 let mut one = Recorder::default();
-                single.advance(60, &mut one).unwrap();
+                single.advance(40, &mut one).unwrap();
                 let what = format!("{} {ensemble:?}, replica {replica}", subject.name);
                 assert_eq!(&replica_of(batch.state(), replica), single.state(), "{what}");
                 assert_same_streams(&one, &all.of(replica), &what);

@@ -146,8 +146,10 @@ pub struct GpuBackend {
     chunk: u64,
 }
 
-fn device_error(error: GpuError) -> BackendError {
-    BackendError::Device { message: error.to_string() }
+impl From<GpuError> for BackendError {
+    fn from(error: GpuError) -> Self {
+        Self::Device { message: error.to_string() }
+    }
 }
 
 fn mismatch(found: String, expected: String) -> BackendError {
@@ -165,13 +167,11 @@ impl GpuBackend {
         options: Options,
     ) -> Result<Self, BackendError> {
         let dimensions =
-            Dimensions::new(force_field, topology, &electrostatics, options.skin, state.n_replicas)
-                .map_err(device_error)?;
+            Dimensions::new(force_field, topology, &electrostatics, options.skin, state.n_replicas)?;
         let volume = state.cells.iter().map(Cell::volume).fold(f64::INFINITY, f64::min);
         let capacity = options.list_capacity.unwrap_or_else(|| first_capacity(&dimensions, volume));
-        let mut system = System::new(Arc::clone(&device), force_field, topology, dimensions, capacity)
-            .map_err(device_error)?;
-        system.allocate_backup().map_err(device_error)?;
+        let mut system = System::new(Arc::clone(&device), force_field, topology, dimensions, capacity)?;
+        system.allocate_backup()?;
         let mut backend = Self {
             system,
             device,
@@ -211,9 +211,9 @@ impl GpuBackend {
         self.write_set_points(steps);
         self.system.write_control(offset_of!(Replica, slot), 0);
         self.system.write_control(offset_of!(Replica, steps_left), steps as u32);
-        self.system.dispatch(&[Kernel::Advance], &[], 0, variant, Target::Motion).map_err(device_error)?;
+        self.system.dispatch(&[Kernel::Advance], &[], 0, variant, Target::Motion)?;
         for _ in 0..steps {
-            let Some(times) = self.system.time_kernels(variant).map_err(device_error)? else {
+            let Some(times) = self.system.time_kernels(variant)? else {
                 return Ok(None);
             };
             for ((_, sum), (_, seconds)) in sums.iter_mut().zip(times) {
@@ -279,9 +279,9 @@ impl GpuBackend {
 
     /// Brings the host's copy up to date with the device.
     fn synchronize(&mut self) -> Result<(), BackendError> {
-        self.device_state.bodies = self.system.read("bodies").map_err(device_error)?;
-        self.device_state.replicas = self.system.read("replicas").map_err(device_error)?;
-        self.device_state.atoms = self.system.read("atoms").map_err(device_error)?;
+        self.device_state.bodies = self.system.read("bodies")?;
+        self.device_state.replicas = self.system.read("replicas")?;
+        self.device_state.atoms = self.system.read("atoms")?;
         self.read_state();
         Ok(())
     }
@@ -349,9 +349,9 @@ impl GpuBackend {
             self.system.clear_reciprocal_forces(target);
             self.system.write_control(offset_of!(Replica, steps_left), 0);
             self.system.write_control(offset_of!(Replica, phase), phase);
-            self.system.dispatch(&[], kernels, 1, variant, target).map_err(device_error)?;
+            self.system.dispatch(&[], kernels, 1, variant, target)?;
             self.system.write_control(offset_of!(Replica, phase), phase::AT_REST);
-            let replicas: Vec<Replica> = self.system.read("replicas").map_err(device_error)?;
+            let replicas: Vec<Replica> = self.system.read("replicas")?;
             if let Some(failure) = self.failure(&replicas, self.state.step) {
                 self.clear_status(&replicas);
                 return Err(failure.error);
@@ -367,7 +367,7 @@ impl GpuBackend {
         let full = replicas.iter().filter(|r| r.status & status::LIST_FULL != 0);
         let Some(needed) = full.map(|r| r.detail_a).max() else { return Ok(false) };
         // A quarter more than needed now: a list that has grown once will grow again.
-        self.system.grow_lists((needed + needed / 4).next_multiple_of(32)).map_err(device_error)?;
+        self.system.grow_lists((needed + needed / 4).next_multiple_of(32))?;
         self.clear_status(replicas);
         Ok(true)
     }
@@ -527,10 +527,8 @@ impl GpuBackend {
         let mut before: &[Kernel] = &[Kernel::Advance];
         let mut times = steps;
         while times > 0 {
-            self.system
-                .dispatch(before, &Kernel::ALL, times, variant, Target::Motion)
-                .map_err(device_error)?;
-            let replicas: Vec<Replica> = self.system.read("replicas").map_err(device_error)?;
+            self.system.dispatch(before, &Kernel::ALL, times, variant, Target::Motion)?;
+            let replicas: Vec<Replica> = self.system.read("replicas")?;
             if let Some(failure) = self.failure(&replicas, self.state.step) {
                 return Ok(Some(failure));
             }
@@ -551,7 +549,7 @@ impl GpuBackend {
         if !due.stress.is_empty() {
             let count = 2 * dimensions.replicas * SLOTS;
             let samples: Vec<[f32; 4]> =
-                self.system.read_part("stream", dimensions.stress_section(), count).map_err(device_error)?;
+                self.system.read_part("stream", dimensions.stress_section(), count)?;
             for (replica, stream) in self.streams.iter_mut().enumerate() {
                 for (index, &step) in due.stress.iter().enumerate() {
                     let at = 2 * (replica * SLOTS + index);
@@ -568,10 +566,11 @@ impl GpuBackend {
         }
         if !due.centres.is_empty() {
             let rows = dimensions.window_slots * dimensions.molecules;
-            let samples: Vec<[[u32; 4]; 2]> = self
-                .system
-                .read_part("stream", dimensions.window_section() / 2, dimensions.replicas * rows)
-                .map_err(device_error)?;
+            let samples: Vec<[[u32; 4]; 2]> = self.system.read_part(
+                "stream",
+                dimensions.window_section() / 2,
+                dimensions.replicas * rows,
+            )?;
             for (replica, stream) in self.streams.iter_mut().enumerate() {
                 for (index, &step) in due.centres.iter().enumerate() {
                     let at = replica * rows + index * dimensions.molecules;
@@ -592,9 +591,9 @@ impl GpuBackend {
     fn configurations(&mut self) -> Result<Vec<Configuration>, BackendError> {
         self.ensure_forces()?;
         self.evaluate(phase::EVALUATE_ONLY, &FORCES, Variant::Virial, Target::Observers)?;
-        let forces: Vec<[f32; 4]> = self.system.read("observed_forces").map_err(device_error)?;
-        let mesh: Vec<[i32; 3]> = self.system.read("observed_reciprocal_forces").map_err(device_error)?;
-        let partials: Vec<f32> = self.system.read("observed_partials").map_err(device_error)?;
+        let forces: Vec<[f32; 4]> = self.system.read("observed_forces")?;
+        let mesh: Vec<[i32; 3]> = self.system.read("observed_reciprocal_forces")?;
+        let partials: Vec<f32> = self.system.read("observed_partials")?;
         let (n, words) = (self.topology.n_atoms(), self.system.dimensions().partial_words());
         Ok((0..self.replicas())
             .map(|replica| {
@@ -606,7 +605,7 @@ impl GpuBackend {
                             + DVec3::from_array(mesh.map(f64::from)) / FORCE_UNITS
                     })
                     .collect();
-                self.configuration(replica, sums, &forces)
+                self.configuration(replica, &sums, &forces)
             })
             .collect())
     }
@@ -615,7 +614,7 @@ impl GpuBackend {
     fn configuration(
         &self,
         replica: usize,
-        sums: vitrion_core::forces::Evaluation,
+        sums: &vitrion_core::forces::Evaluation,
         forces: &[DVec3],
     ) -> Configuration {
         let volume = self.state.cells[replica].volume();
@@ -711,8 +710,7 @@ impl Backend for GpuBackend {
             &state.cells[0],
             self.electrostatics,
             None,
-        )
-        .map_err(device_error)?;
+        )?;
         let mut largest = Vec::with_capacity(self.replicas());
         for mut replica in state.replicas_mut() {
             let minimized =

@@ -89,7 +89,7 @@ pub fn has_hardware() -> bool {
 pub struct Device {
     /// The adapter it is opened on.
     pub adapter: AdapterSummary,
-    pub(crate) device: wgpu::Device,
+    pub(crate) handle: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     failure: Arc<Mutex<Option<String>>>,
 }
@@ -128,10 +128,10 @@ impl Device {
         };
         let (lost, uncaptured) = (note(&failure), note(&failure));
         device.set_device_lost_callback(move |reason, message| {
-            lost(format!("device lost ({reason:?}): {message}"))
+            lost(format!("device lost ({reason:?}): {message}"));
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured(error.to_string())));
-        Ok(Self { adapter: summary, device, queue, failure })
+        Ok(Self { adapter: summary, handle: device, queue, failure })
     }
 
     /// Name of the adapter.

@@ -128,8 +128,10 @@ impl GpuForceKernel {
     }
 }
 
-fn device_error(error: GpuError) -> ForceError {
-    ForceError::Device { message: error.to_string() }
+impl From<GpuError> for ForceError {
+    fn from(error: GpuError) -> Self {
+        Self::Device { message: error.to_string() }
+    }
 }
 
 impl ForceKernel for GpuForceKernel {
@@ -146,7 +148,7 @@ impl ForceKernel for GpuForceKernel {
             (false, true) => Variant::Virial,
             (false, false) => Variant::Forces,
         };
-        let replica = self.run(cell, positions, variant).map_err(device_error)?;
+        let replica = self.run(cell, positions, variant)?;
         let atom = replica.detail_a as usize;
         if replica.status & status::CLOSE_PAIR != 0 {
             let species = replica.detail_b as usize;
@@ -155,7 +157,7 @@ impl ForceKernel for GpuForceKernel {
         if replica.status != 0 {
             return Err(ForceError::NotFinite { atom });
         }
-        self.collect(forces).map_err(device_error)?;
+        self.collect(forces)?;
         // In a rigid molecule these have no net force and no torque, so the device leaves them out.
         let (excluded, excluded_virial) =
             subtract_excluded(&self.topology, self.parameters.alpha, positions, forces, |molecule| {
@@ -164,7 +166,7 @@ impl ForceKernel for GpuForceKernel {
         if !request.energy_and_virial {
             return Ok(Evaluation::default());
         }
-        let partials: Vec<f32> = self.system.read("partials").map_err(device_error)?;
+        let partials: Vec<f32> = self.system.read("partials")?;
         let mut evaluation = sum_partials(self.system.dimensions(), &partials);
         evaluation.energies.coulomb_excluded += excluded;
         evaluation.virials.coulomb += excluded_virial;

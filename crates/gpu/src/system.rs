@@ -141,8 +141,8 @@ impl System {
             );
             return Err(GpuError::Insufficient { adapter: self.device.name().to_owned(), missing });
         }
-        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffer = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+        let scope = self.device.handle.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.device.handle.create_buffer(&wgpu::BufferDescriptor {
             label: Some(name),
             size: bytes.max(16) as u64,
             usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
@@ -191,7 +191,7 @@ impl System {
             return Ok(Vec::new());
         }
         let bytes = (count * size_of::<T>()) as u64;
-        let staging = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+        let staging = self.device.handle.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
             size: bytes,
             usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
@@ -210,7 +210,7 @@ impl System {
             let _ = sender.send(result);
         });
         let failed = |message: String| GpuError::Device { message };
-        self.device.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| failed(e.to_string()))?;
+        self.device.handle.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| failed(e.to_string()))?;
         self.device.check()?;
         receiver.recv().map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
         let view = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
@@ -218,7 +218,7 @@ impl System {
     }
 
     fn encoder(&self) -> CommandEncoder {
-        self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+        self.device.handle.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
     /// Sets the reciprocal forces to zero, from which an evaluation adds them up.
@@ -316,7 +316,7 @@ impl System {
         }
         let count = 2 * kernels.len() as u32;
         if self.timing.is_none() {
-            let queries = self.device.device.create_query_set(&wgpu::QuerySetDescriptor {
+            let queries = self.device.handle.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("kernels"),
                 ty: wgpu::QueryType::Timestamp,
                 count,
@@ -340,7 +340,7 @@ impl System {
             pass.dispatch_workgroups(x, y, 1);
         }
         let create = |usage| {
-            self.device.device.create_buffer(&wgpu::BufferDescriptor {
+            self.device.handle.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("timestamps"),
                 size: 8 * u64::from(count),
                 usage,
@@ -377,7 +377,7 @@ impl System {
     fn prepare(&mut self, kernel: Kernel, variant: Variant, target: Target) {
         if !self.pipelines.contains_key(&(kernel, variant)) {
             let text = source(kernel, variant, &self.dimensions, &self.places);
-            let pipeline = compile(&self.device.device, kernel, &text);
+            let pipeline = compile(&self.device.handle, kernel, &text);
             self.pipelines.insert((kernel, variant), pipeline);
         }
         if !self.groups.contains_key(&(kernel, variant, target)) {
@@ -394,7 +394,7 @@ impl System {
                     BindGroupEntry { binding: *binding, resource: self.buffer(name).as_entire_binding() }
                 })
                 .collect();
-            let group = self.device.device.create_bind_group(&BindGroupDescriptor {
+            let group = self.device.handle.create_bind_group(&BindGroupDescriptor {
                 label: Some(kernel.name()),
                 layout: &pipeline.pipeline.get_bind_group_layout(0),
                 entries: &entries,

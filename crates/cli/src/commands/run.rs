@@ -128,17 +128,17 @@ impl Run {
     }
 
     fn command_to_go_on(&self) -> String {
-        let mut command = format!("vitrion run {}", self.config.display());
+        let mut words = vec!["vitrion run".to_owned(), self.config.display().to_string()];
         if let Some(directory) = &self.dir {
-            command += &format!(" --dir {}", directory.display());
+            words.push(format!("--dir {}", directory.display()));
         }
         if let Some(backend) = self.backend.and_then(|backend| backend.to_possible_value()) {
-            command += &format!(" --backend {}", backend.get_name());
+            words.push(format!("--backend {}", backend.get_name()));
         }
         if let Some(device) = &self.device {
-            command += &format!(" --device '{device}'");
+            words.push(format!("--device '{device}'"));
         }
-        command
+        words.join(" ")
     }
 
     fn plan(&self) -> Result<Outcome> {

@@ -59,12 +59,12 @@ impl Verify {
             if case.large {
                 let prepared = configuration.prepare(Precision::Mixed, self.accuracy)?;
                 let name = format!("cpu/mixed at {:.0e}", self.accuracy);
-                checks.extend(mixed_checks(name, case, &configuration, &expected, prepared, self.accuracy)?);
+                checks.extend(mixed_checks(&name, case, &configuration, &expected, prepared, self.accuracy)?);
                 if let Some(device) = &device {
                     let prepared = configuration.prepare_on(device, self.accuracy)?;
                     let name = format!("gpu at {:.0e}", self.accuracy);
                     checks.extend(mixed_checks(
-                        name,
+                        &name,
                         case,
                         &configuration,
                         &expected,
@@ -143,7 +143,7 @@ fn reference_checks(case: &ReferenceCase, system: &Configuration, expected: &Exp
 /// Tolerances: the accuracy asked for is that of the forces. The virial's norm is a small difference of large terms, and
 /// energies have f32 pair terms, errors of which add with random signs: ten times the accuracy bounds both.
 fn mixed_checks(
-    kernel: String,
+    kernel: &str,
     case: &ReferenceCase,
     system: &Configuration,
     expected: &Expected,
@@ -152,7 +152,7 @@ fn mixed_checks(
 ) -> Result<Vec<Check>> {
     let (found, forces) = system.evaluate(prepared.kernel.as_mut())?;
     let check = |quantity, error, tolerance| Check {
-        kernel: kernel.clone(),
+        kernel: kernel.to_owned(),
         case: case.name,
         quantity,
         error,
