@@ -23,17 +23,34 @@ struct Case {
 impl Case {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
+        Self::with(home, "ckn-rigid", "precision = \"reference\"")
+    }
+
+    /// On the GPU, with a cutoff and a skin that fit into the box.
+    fn on_gpu() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let force_field =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/force_fields/ckn-rigid.toml");
+        let text = std::fs::read_to_string(force_field).unwrap();
+        let short = text.replace("cutoff = \"10 angstrom\"", "cutoff = \"2.9 angstrom\"");
+        assert_ne!(short, text);
+        let path = home.path().join("short.toml");
+        std::fs::write(&path, short).unwrap();
+        Self::with(home, path.to_str().unwrap(), "backend = \"gpu\"")
+    }
+
+    fn with(home: tempfile::TempDir, force_field: &str, run: &str) -> Self {
         let config = home.path().join("case.toml");
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/ckn66.data");
         let text = format!(
             r#"
 title = "66 atoms"
 [system]
-force_field = "ckn-rigid"
+force_field = "{force_field}"
 initial = "{}"
 replicas = 2
 [run]
-precision = "reference"
+{run}
 force_accuracy = 1e-3
 checkpoint_every = "1 us"
 velocities = true
@@ -181,6 +198,20 @@ impl Uniform {
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
     }
+}
+
+#[test]
+fn run_on_the_gpu_that_was_stopped_is_the_run_that_was_not() {
+    let case = Case::on_gpu();
+    let time = case.finish("whole", 2);
+    let mut stops = 0;
+    for part in 1..4 {
+        stops += u32::from(case.interrupt("stopped", time.mul_f64(0.25 * f64::from(part))));
+        case.check_files("stopped");
+    }
+    assert!(stops > 0, "no signal came in time");
+    case.finish("stopped", 1);
+    case.compare("whole", "stopped");
 }
 
 #[test]

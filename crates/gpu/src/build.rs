@@ -46,19 +46,24 @@ pub fn build_backend(
     };
     let parameters = device_mesh(&parameters)?;
     let measured_force_error = if chosen.is_none() && topology.n_atoms() <= MEASURED_ATOMS {
-        let mut kernel = GpuForceKernel::new(
-            Arc::clone(&device),
-            force_field,
-            topology,
-            &state.cells[0],
-            parameters,
-            None,
-        )?;
-        Some(cpu::measure_kernel_error(force_field, topology, &state, &mut kernel)?)
+        Some(measure_force_error(Arc::clone(&device), force_field, topology, &state, parameters)?)
     } else {
         None
     };
     let description = format!("{} on {}", cpu::describe(&parameters), device.name());
     let backend = GpuBackend::new(device, force_field, topology, parameters, state, Options::default())?;
     Ok(BuiltBackend { backend: Box::new(backend) as Box<dyn Backend>, measured_force_error, description })
+}
+
+/// RMS difference between the forces of the device and the reference forces of replica 0, relative as in
+/// [`cpu::measure_force_error`].
+pub fn measure_force_error(
+    device: Arc<Device>,
+    force_field: &Arc<ForceField>,
+    topology: &Arc<Topology>,
+    state: &State,
+    parameters: ElectrostaticsParameters,
+) -> Result<f64, GpuBuildError> {
+    let mut kernel = GpuForceKernel::new(device, force_field, topology, &state.cells[0], parameters, None)?;
+    Ok(cpu::measure_kernel_error(force_field, topology, state, &mut kernel)?)
 }

@@ -173,10 +173,18 @@ pub(crate) fn force_error(
     prepared: &Prepared,
     state: &State,
     parameters: ElectrostaticsParameters,
+    backend: &str,
 ) -> Result<Option<f64>, RunError> {
     let atoms = prepared.topology.n_atoms();
     if config.run.precision == Precision::Reference || atoms > cpu::MEASURED_ATOMS {
         return Ok(None);
+    }
+    if backend == gpu::backend::NAME {
+        let device = Device::open(config.run.device.as_deref()).map_err(GpuBuildError::from)?;
+        let (force_field, topology) = (&prepared.force_field, &prepared.topology);
+        let error =
+            gpu::build::measure_force_error(Arc::new(device), force_field, topology, state, parameters)?;
+        return Ok(Some(error));
     }
     Ok(Some(cpu::measure_force_error(&prepared.force_field, &prepared.topology, state, parameters)?))
 }

@@ -115,7 +115,7 @@ impl Engine<'_> {
     fn measure_force_error(&mut self) -> Result<(), RunError> {
         let parameters = self.backend.electrostatics();
         self.measured_force_error =
-            force_error(self.config, self.prepared, self.backend.state(), parameters)?;
+            force_error(self.config, self.prepared, self.backend.state(), parameters, &self.backend.name())?;
         if let Some(error) = self.measured_force_error {
             let asked = self.config.run.force_accuracy;
             let verdict =
