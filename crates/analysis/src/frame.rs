@@ -18,8 +18,11 @@ pub struct Frame {
     pub time: f64,
     /// Periodic cell; none where the trajectory has none.
     pub cell: Option<Cell>,
-    /// Per atom: unwrapped position (angstrom); empty unless an observable wants it.
+    /// Per atom: where it is now, in any of its periodic images (angstrom), for structure; empty unless an observable wants it.
     pub atoms: Arc<[DVec3]>,
+    /// Per atom: unwrapped position (angstrom), for displacements; empty unless an observable wants it. After a change of the
+    /// cell it is no periodic image of the atom: displacements in a changing cell are sums of increments.
+    pub unwrapped: Arc<[DVec3]>,
     /// Per centre: unwrapped position (angstrom); empty unless an observable wants it.
     pub centres: Arc<[DVec3]>,
 }
@@ -29,21 +32,29 @@ pub struct Frame {
 pub struct Needs {
     /// Positions of all atoms.
     pub atoms: bool,
+    /// Unwrapped positions of all atoms.
+    pub unwrapped: bool,
     /// Positions of the centres.
     pub centres: bool,
 }
 
 impl Needs {
     /// Nothing.
-    pub const NOTHING: Self = Self { atoms: false, centres: false };
+    pub const NOTHING: Self = Self { atoms: false, unwrapped: false, centres: false };
     /// Centres.
-    pub const CENTRES: Self = Self { atoms: false, centres: true };
+    pub const CENTRES: Self = Self { atoms: false, unwrapped: false, centres: true };
     /// Atoms.
-    pub const ATOMS: Self = Self { atoms: true, centres: false };
+    pub const ATOMS: Self = Self { atoms: true, unwrapped: false, centres: false };
+    /// Unwrapped atoms.
+    pub const UNWRAPPED: Self = Self { atoms: false, unwrapped: true, centres: false };
 
     /// What either needs.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { atoms: self.atoms || other.atoms, centres: self.centres || other.centres }
+        Self {
+            atoms: self.atoms || other.atoms,
+            unwrapped: self.unwrapped || other.unwrapped,
+            centres: self.centres || other.centres,
+        }
     }
 }

@@ -44,7 +44,7 @@ impl Correlation for Phases {
     }
 
     fn sample(&self, frame: &Frame) -> Arc<[DVec3]> {
-        Arc::clone(&frame.atoms)
+        Arc::clone(&frame.unwrapped)
     }
 
     fn add(&self, origin: &Arc<[DVec3]>, now: &Arc<[DVec3]>, sums: &mut [f64]) {
@@ -111,7 +111,7 @@ impl Observable for SelfScattering {
     }
 
     fn needs(&self, _: usize, _: usize) -> Needs {
-        Needs::ATOMS
+        Needs::UNWRAPPED
     }
 
     fn accumulate(&mut self, frame: &Frame) -> Result<(), AnalysisError> {

@@ -48,9 +48,13 @@ impl Correlation for Directions {
 
     fn sample(&self, frame: &Frame) -> Self::Sample {
         let direction = |(_, centre, outer): &(usize, usize, [usize; OUTER])| {
-            let [a, b, c] = outer.map(|atom| (frame.atoms[atom] - frame.atoms[*centre]).normalize_or_zero());
-            let corners = outer.map(|atom| frame.atoms[atom]);
-            let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize_or_zero();
+            // Also where the file splits molecules at the walls.
+            let arms = outer.map(|atom| {
+                let arm = frame.unwrapped[atom] - frame.unwrapped[*centre];
+                frame.cell.map_or(arm, |cell| cell.wrapped_difference(arm))
+            });
+            let normal = (arms[1] - arms[0]).cross(arms[2] - arms[0]).normalize_or_zero();
+            let [a, b, c] = arms.map(DVec3::normalize_or_zero);
             [a, b, c, normal]
         };
         self.molecules.iter().map(direction).collect()
@@ -118,7 +122,7 @@ impl Observable for Reorientation {
     }
 
     fn needs(&self, _: usize, _: usize) -> Needs {
-        Needs::ATOMS
+        Needs::UNWRAPPED
     }
 
     fn accumulate(&mut self, frame: &Frame) -> Result<(), AnalysisError> {

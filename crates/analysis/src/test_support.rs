@@ -119,6 +119,7 @@ impl FrameStream for SyntheticStream<'_> {
             time: clock.ticks[index] as f64 * clock.tick,
             cell: Some(cell(index)),
             centres: particles.centres.iter().map(|&a| atoms[a]).collect(),
+            unwrapped: atoms.clone().into(),
             atoms: atoms.into(),
         })
     }

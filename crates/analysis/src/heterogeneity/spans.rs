@@ -283,6 +283,7 @@ impl Spans {
                     time: trajectory.start + (span.first + index) as f64 * self.windows.window,
                     cell: trajectory.cell,
                     atoms: Arc::new([]),
+                    unwrapped: Arc::new([]),
                     centres,
                 });
             }

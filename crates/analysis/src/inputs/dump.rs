@@ -172,10 +172,13 @@ impl FrameStream for Stream<'_> {
         let trajectory = self.trajectory;
         let index = self.next;
         let DumpFrame { cell, positions, images, unwrapped, .. } = trajectory.read(index)?;
-        let atoms =
-            if unwrapped { positions } else { self.follower.follow(&cell, &positions, images.as_deref()) };
-        check_finite(&trajectory.label(), index, atoms.iter())?;
-        let centres: Vec<DVec3> = trajectory.particles.centres.iter().map(|&a| atoms[a]).collect();
+        let places = if unwrapped {
+            positions.clone()
+        } else {
+            self.follower.follow(&cell, &positions, images.as_deref())
+        };
+        check_finite(&trajectory.label(), index, places.iter())?;
+        let centres: Vec<DVec3> = trajectory.particles.centres.iter().map(|&a| places[a]).collect();
         self.next += 1;
         Ok(Frame {
             trajectory: 0,
@@ -183,7 +186,8 @@ impl FrameStream for Stream<'_> {
             tick: trajectory.clock.ticks[index],
             time: trajectory.clock.ticks[index] as f64 * trajectory.clock.tick,
             cell: Some(cell),
-            atoms: if needs.atoms { atoms.into() } else { Arc::new([]) },
+            atoms: if needs.atoms { positions.into() } else { Arc::new([]) },
+            unwrapped: if needs.unwrapped { places.into() } else { Arc::new([]) },
             centres: if needs.centres { centres.into() } else { Arc::new([]) },
         })
     }

@@ -87,7 +87,7 @@ impl Trajectory for H5mdTrajectory {
     }
 
     fn stream(&self) -> Box<dyn FrameStream + '_> {
-        Box::new(Stream { trajectory: self, next: 0, follower: Follower::default() })
+        Box::new(Stream { trajectory: self, next: 0, follower: Follower::default(), offsets: None })
     }
 
     fn h5md(&self) -> Option<&TrajectoryReader> {
@@ -168,6 +168,8 @@ struct Stream<'a> {
     trajectory: &'a H5mdTrajectory,
     next: usize,
     follower: Follower,
+    /// Per centre: from its unwrapped position to its atom, in the first frame.
+    offsets: Option<Vec<DVec3>>,
 }
 
 impl FrameStream for Stream<'_> {
@@ -176,14 +178,15 @@ impl FrameStream for Stream<'_> {
         let reader = &trajectory.reader;
         let index = trajectory.frames[self.next];
         let cell = reader.cell(index)?;
-        let (atoms, centres) = if trajectory.unwrapping == Unwrapping::Centres {
-            self.around_centres(index, needs)?
+        let (atoms, unwrapped, centres) = if trajectory.unwrapping == Unwrapping::Centres {
+            let [atoms, unwrapped, centres] = self.around_centres(index, needs)?;
+            (atoms, unwrapped, centres)
         } else {
-            let atoms = self.unwrapped(index, cell.as_ref())?;
-            let centres = trajectory.particles.centres.iter().map(|&a| atoms[a]).collect();
-            (atoms, centres)
+            let (positions, places) = self.followed(index, cell.as_ref())?;
+            let centres = trajectory.particles.centres.iter().map(|&a| places[a]).collect();
+            (positions, places, centres)
         };
-        check_finite(&trajectory.label(), index, atoms.iter().chain(&centres))?;
+        check_finite(&trajectory.label(), index, atoms.iter().chain(&unwrapped).chain(&centres))?;
         let frame = Frame {
             trajectory: 0,
             index: self.next,
@@ -191,6 +194,7 @@ impl FrameStream for Stream<'_> {
             time: reader.time(index),
             cell,
             atoms: if needs.atoms { atoms.into() } else { Arc::new([]) },
+            unwrapped: if needs.unwrapped { unwrapped.into() } else { Arc::new([]) },
             centres: if needs.centres { centres.into() } else { Arc::new([]) },
         };
         self.next += 1;
@@ -199,29 +203,88 @@ impl FrameStream for Stream<'_> {
 }
 
 impl Stream<'_> {
-    fn around_centres(&self, index: usize, needs: Needs) -> Result<(Vec<DVec3>, Vec<DVec3>), AnalysisError> {
+    /// Atoms as they are, unwrapped atoms, centres.
+    fn around_centres(&mut self, index: usize, needs: Needs) -> Result<[Vec<DVec3>; 3], AnalysisError> {
         let reader = &self.trajectory.reader;
         let particles = &self.trajectory.particles;
-        let read_centres = needs.centres || needs.atoms;
-        let centres = if read_centres { reader.unwrapped_centres(index)? } else { Vec::new() };
-        let mut atoms = if needs.atoms { reader.positions(index)? } else { Vec::new() };
-        if let Some(molecules) = particles.molecules.as_ref().filter(|_| needs.atoms) {
+        let moving = needs.centres || needs.unwrapped;
+        let first = moving && self.offsets.is_none();
+        let atoms =
+            if needs.atoms || needs.unwrapped || first { reader.positions(index)? } else { Vec::new() };
+        let mut centres = if moving { reader.unwrapped_centres(index)? } else { Vec::new() };
+        if first {
+            // Unwrapped centres that crossed walls while the cell still changed are no images of their atoms any more.
+            // Displacements count from the first frame, so there they may begin at the atom itself.
+            let offsets = centres.iter().zip(&particles.centres).map(|(r, &atom)| atoms[atom] - *r);
+            self.offsets = Some(offsets.collect());
+        }
+        if let Some(offsets) = &self.offsets {
+            centres.iter_mut().zip(offsets).for_each(|(r, offset)| *r += *offset);
+        }
+        let mut unwrapped = if needs.unwrapped { atoms.clone() } else { Vec::new() };
+        if let Some(molecules) = particles.molecules.as_ref().filter(|_| needs.unwrapped) {
             let shifts: Vec<DVec3> =
                 centres.iter().zip(&particles.centres).map(|(r, &atom)| *r - atoms[atom]).collect();
-            for (atom, &molecule) in atoms.iter_mut().zip(molecules) {
+            for (atom, &molecule) in unwrapped.iter_mut().zip(molecules) {
                 *atom += shifts[molecule];
             }
         }
-        Ok((atoms, centres))
+        Ok([atoms, unwrapped, centres])
     }
 
-    fn unwrapped(&mut self, index: usize, cell: Option<&Cell>) -> Result<Vec<DVec3>, AnalysisError> {
+    /// Positions as they are, and followed through the walls.
+    fn followed(
+        &mut self,
+        index: usize,
+        cell: Option<&Cell>,
+    ) -> Result<(Vec<DVec3>, Vec<DVec3>), AnalysisError> {
         let reader = &self.trajectory.reader;
         let positions = reader.positions(index)?;
         let Some(cell) = cell.filter(|_| self.trajectory.unwrapping != Unwrapping::AsIs) else {
-            return Ok(positions);
+            return Ok((positions.clone(), positions));
         };
         let images = reader.images(index)?;
-        Ok(self.follower.follow(cell, &positions, images.as_deref()))
+        let places = self.follower.follow(cell, &positions, images.as_deref());
+        Ok((positions, places))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vitrion_core::cell::Cell;
+    use vitrion_trajectory::h5md::{PlainHeader, PlainWriter};
+
+    use super::*;
+
+    #[test]
+    fn atoms_stay_where_they_are_while_what_they_moved_is_summed_up() {
+        // Half a cell and more to the right, through the wall, in a cell that swells in the first step.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.h5");
+        let header = PlainHeader {
+            names: vec!["K".into()],
+            species: vec![0],
+            molecules: None,
+            masses: None,
+            charges: None,
+            images: false,
+        };
+        let mut writer = PlainWriter::create(&path, &header).unwrap();
+        for (step, edge, x) in [(0, 10.0, 9.0), (1, 20.0, 2.0), (2, 20.0, 9.0)] {
+            let at = DVec3::new(x, 1.0, 1.0);
+            writer.append(step, step as f64, &Cell::cubic(edge).unwrap(), &[at], None).unwrap();
+        }
+        writer.finish().unwrap();
+        let trajectory =
+            H5mdTrajectory::new(TrajectoryReader::open(&path).unwrap(), None, vec![0, 1, 2]).unwrap();
+        let mut stream = trajectory.stream();
+        let needs = Needs { atoms: true, unwrapped: true, centres: true };
+        let frames: Vec<Frame> = (0..3).map(|_| stream.next(needs).unwrap()).collect();
+        let atoms: Vec<f64> = frames.iter().map(|f| f.atoms[0].x).collect();
+        let unwrapped: Vec<f64> = frames.iter().map(|f| f.unwrapped[0].x).collect();
+        assert_eq!(atoms, [9.0, 2.0, 9.0]);
+        // From 0.9 to 0.1 of the cell: +0.2 of 20; then 7.
+        assert!(unwrapped.iter().zip([9.0, 13.0, 20.0]).all(|(x, y)| (x - y).abs() < 1e-12), "{unwrapped:?}");
+        assert_eq!(frames[2].centres, frames[2].unwrapped);
     }
 }
