@@ -14,6 +14,8 @@ use vitrion_core::cell::Cell;
 
 use crate::density_modes::DensityModes;
 use crate::error::AnalysisError;
+use crate::fits::kww::KwwSettings;
+use crate::fits::kww_table::KwwTable;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
 use crate::observable::{Context, Missing, Observable};
@@ -25,6 +27,8 @@ use crate::weighting::{self, Weighting, weightings};
 
 /// Most wave vectors of a shell.
 const MOST_VECTORS: usize = 150;
+/// KWW fits begin after the decay into the cage (ps): at 700 K the MSD of CKN is flattest at 1.5 ps.
+const FIT_START: f64 = 2.0;
 
 /// Accumulates F of all atoms.
 pub struct CoherentScattering {
@@ -34,6 +38,7 @@ pub struct CoherentScattering {
     shells: Vec<(f64, Shell)>,
     /// Wave numbers that no wave vector of the cell comes close to.
     without: Vec<f64>,
+    fit: KwwSettings,
 }
 
 struct Amplitudes {
@@ -115,7 +120,19 @@ impl CoherentScattering {
             lags: Arc::clone(lags),
             shells,
             without,
+            fit: KwwSettings { start: FIT_START, beta: None },
         }
+    }
+
+    /// KWW fits of all functions.
+    fn fits(&self, rows: &[(String, f64)]) -> Table {
+        let sums = self.average.sums();
+        let mut fits = KwwTable::new();
+        for (row, (name, q)) in rows.iter().enumerate() {
+            let value = |s: &[f64]| s[2 * row] / s[2 * row + 1];
+            fits.add(["isf_coherent", name], *q, &sums, value, &self.fit);
+        }
+        fits.table("kww")
     }
 }
 
@@ -142,19 +159,21 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
     }
     let cell = context.first_cell()?;
     let wave_numbers = &context.settings.wave_numbers;
-    let isf = CoherentScattering::new(context.inputs.particles(), wave_numbers, &cell, &context.lags);
+    let mut isf = CoherentScattering::new(context.inputs.particles(), wave_numbers, &cell, &context.lags);
     if isf.shells.is_empty() {
         return Err(Missing::because(format!(
             "no wave vector of the cell comes close to {wave_numbers:?} 1/angstrom; ask for others with --q"
         )));
     }
+    isf.fit.start = context.settings.fit_start.unwrap_or(FIT_START);
+    isf.fit.beta = context.settings.fit_beta;
     Ok(Box::new(isf))
 }
 
 impl Observable for CoherentScattering {
     fn key(&self) -> String {
         let q: Vec<f64> = self.shells.iter().map(|(q, _)| *q).chain(self.without.iter().copied()).collect();
-        format!("{q:?} most {MOST_VECTORS} {}", self.lags.describe())
+        format!("{q:?} most {MOST_VECTORS} fit {:?} {}", self.fit, self.lags.describe())
     }
 
     fn needs(&self, _: usize, _: usize) -> Needs {
@@ -193,7 +212,7 @@ impl Observable for CoherentScattering {
             table =
                 table.note(format!("q = {q} 1/angstrom: missing, no wave vector of the cell comes close"));
         }
-        Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note)])
+        Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note), self.fits(&rows)])
     }
 }
 

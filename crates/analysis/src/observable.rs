@@ -87,7 +87,7 @@ pub const OBSERVABLES: &[Entry] = &[
     },
     Entry { name: "msd", tables: &["msd", "alpha_2"], prepare: msd::prepare },
     Entry { name: "isf_self", tables: &["isf_self"], prepare: isf_self::prepare },
-    Entry { name: "isf_coherent", tables: &["isf_coherent"], prepare: isf_coherent::prepare },
+    Entry { name: "isf_coherent", tables: &["isf_coherent", "kww"], prepare: isf_coherent::prepare },
     Entry { name: "van_hove_self", tables: &["van_hove_self"], prepare: van_hove::prepare_self },
     Entry { name: "van_hove_distinct", tables: &["van_hove_distinct"], prepare: van_hove::prepare_distinct },
     Entry { name: "overlap", tables: &["overlap", "chi_4"], prepare: overlap::prepare },

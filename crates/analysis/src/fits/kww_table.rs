@@ -75,14 +75,13 @@ fn fit(sums: &[LagSums], value: impl Fn(&[f64]) -> f64, settings: &KwwSettings) 
     let trajectories = sums.first().map_or(0, |lag| lag.trajectories.len());
     let units = |lag: &LagSums| -> Vec<f64> {
         let parts = if trajectories >= FEWEST_UNITS { &lag.trajectories } else { &lag.groups };
-        let filled = parts.iter().filter(|p| p.iter().any(|x| *x != 0.0));
-        filled.map(|p| value(p)).collect()
+        // A unit without data has no value: 0/0.
+        parts.iter().map(|p| value(p)).filter(|v| v.is_finite()).collect()
     };
     let rows: Vec<(f64, Vec<f64>)> = sums.iter().map(|lag| (lag.time, units(lag))).collect();
     let most = rows.iter().map(|(_, r)| r.len()).max().unwrap_or(0);
     // Lags that not every unit reaches would change the set of units along the curve.
-    let complete: Vec<&(f64, Vec<f64>)> =
-        rows.iter().filter(|(_, r)| r.len() == most && r.iter().all(|v| v.is_finite())).collect();
+    let complete: Vec<&(f64, Vec<f64>)> = rows.iter().filter(|(_, r)| r.len() == most).collect();
     let t: Vec<f64> = complete.iter().map(|(t, _)| *t).collect();
     let curves: Vec<Vec<f64>> =
         (0..most).map(|unit| complete.iter().map(|(_, r)| r[unit]).collect()).collect();

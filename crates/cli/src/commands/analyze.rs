@@ -93,7 +93,7 @@ pub struct Analyze {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     jump_span: Option<f64>,
 
-    /// Earliest time that takes part in KWW fits [default: the jump window, for window means]
+    /// Earliest time that takes part in KWW fits [default: 2 ps; for window means their window]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     fit_start: Option<f64>,
 
