@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, Parser};
 use vitrion_analysis::analysis;
 use vitrion_analysis::heterogeneity::jumps::JumpRule;
 use vitrion_analysis::inputs::Inputs;
@@ -154,6 +154,16 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 impl Analyze {
+    /// Everything of a run, with the defaults of the command line.
+    pub fn all_of(run: &Path) -> Result<Self> {
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            analyze: Analyze,
+        }
+        Ok(Line::try_parse_from([Path::new("analyze"), run])?.analyze)
+    }
+
     /// Measures, writes, and prints a table.
     pub fn execute(&self) -> Result<Outcome> {
         let entries = select(&self.only)?;

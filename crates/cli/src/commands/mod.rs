@@ -9,5 +9,6 @@ pub mod forces;
 pub mod info;
 pub mod new;
 pub mod plot;
+pub mod report;
 pub mod run;
 pub mod verify;

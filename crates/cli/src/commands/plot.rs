@@ -144,7 +144,7 @@ fn title(reader: &TrajectoryReader, stage: Option<&Stage>, replicas: usize) -> R
 }
 
 /// Mean of the thermo samples of a stage (K).
-fn mean_temperature(reader: &TrajectoryReader, stage: &Stage) -> Option<f64> {
+pub fn mean_temperature(reader: &TrajectoryReader, stage: &Stage) -> Option<f64> {
     let steps = reader.thermo("step").ok()?;
     let temperatures = reader.thermo("temperature").ok()?;
     let (first, last) = (stage.first_step as f64, (stage.first_step + stage.steps) as f64);

@@ -1,0 +1,131 @@
+//! `vitrion report`: one HTML page of a run's figures, and the figures as files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use vitrion_analysis::results::{self, Results};
+use vitrion_report::files;
+use vitrion_report::source::{Facts, Source};
+use vitrion_trajectory::checkpoint::sha256;
+use vitrion_trajectory::h5md::TrajectoryReader;
+
+use super::analyze::Analyze;
+use super::plot::mean_temperature;
+use crate::{Outcome, console, trajectories};
+
+/// Draw what was measured of a run: one self-contained HTML page, and every figure as SVG and PNG
+///
+/// Measures first, as `vitrion analyze` does with its defaults, if the run has no results yet. The page needs no network and no
+/// other file. Figures that the run cannot give say why.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  vitrion report ckn-run                      into ckn-run/report.html and ckn-run/figures/
+  vitrion report ckn-run --out ckn.html       into ckn.html and ckn-figures/
+  vitrion analyze ckn-run --q \"1 1/angstrom\" && vitrion report ckn-run")]
+pub struct Report {
+    /// Run directory
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// The page [default: `report.html` in the run directory]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Report {
+    /// Measures if needed, draws, writes.
+    pub fn execute(&self) -> Result<Outcome> {
+        if !self.run.is_dir() {
+            bail!("{}: is no run directory; give the directory that `vitrion run` wrote", self.run.display());
+        }
+        let directory = self.run.join("analysis");
+        if !directory.join(results::FILE).exists() {
+            Analyze::all_of(&self.run)?.execute()?;
+        }
+        let Some(results) = Results::read(&directory)? else {
+            bail!("{}: no results were written; run `vitrion analyze` first", directory.display());
+        };
+        check_up_to_date(&directory.join(results::FILE), &results)?;
+        let facts = facts(&self.run, &results)?;
+        let source = Source { results: &results, facts: &facts };
+        let figures = vitrion_report::figures::all(&source);
+        let (page, pictures) = self.places();
+        let count = files::write_figures(&pictures, &figures)?;
+        files::write(&page, vitrion_report::page::html(&source, &figures).as_bytes())?;
+        let panels: usize = figures.iter().map(|figure| figure.panels.len()).sum();
+        console::print(&format!(
+            "\nreport: {}, with {count} of {panels} figures; the others say what they lack\nfigures: {}/*.svg and *.png",
+            page.display(),
+            pictures.display()
+        ))?;
+        Ok(Outcome::Done)
+    }
+
+    /// Of the page, and of the figures.
+    fn places(&self) -> (PathBuf, PathBuf) {
+        match &self.out {
+            None => (self.run.join("report.html"), self.run.join("figures")),
+            Some(page) => {
+                let stem = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                (page.clone(), page.with_file_name(format!("{stem}-figures")))
+            }
+        }
+    }
+}
+
+/// A run that went on since it was analysed is analysed again by the user, who knows with which settings.
+fn check_up_to_date(path: &Path, results: &Results) -> Result<()> {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
+    let measured = changed(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    for input in &results.inputs {
+        if changed(input).is_ok_and(|time| time > measured) {
+            bail!(
+                "{}: has changed since it was analysed; analyse again with `{}`",
+                input.display(),
+                results.command
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What the results do not say: from the first trajectory and the configuration.
+fn facts(run: &Path, results: &Results) -> Result<Facts> {
+    let files = if results.inputs.is_empty() { trajectories::find(run)? } else { results.inputs.clone() };
+    let first = files.first().context("the results name no trajectory; analyse the run again")?;
+    let reader = TrajectoryReader::open(first)?;
+    let stage = trajectories::stage(&reader, None)?;
+    let frames = trajectories::frames_of(&reader, stage.as_ref());
+    let duration = match (frames.first(), frames.last()) {
+        (Some(&first), Some(&last)) => Some(reader.time(last) - reader.time(first)),
+        _ => None,
+    };
+    let configuration = run.join("config.toml");
+    let text = std::fs::read_to_string(&configuration).unwrap_or_default();
+    let mut provenance = vec![("run".to_string(), run.display().to_string())];
+    let names: Vec<String> =
+        files.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy().into_owned()).collect();
+    provenance.push(("trajectories".to_string(), names.join(", ")));
+    for name in ["config.toml", "force_field.toml"] {
+        if let Ok(text) = std::fs::read_to_string(run.join(name)) {
+            provenance.push((name.to_string(), format!("SHA-256 {}", sha256(&text))));
+        }
+    }
+    Ok(Facts {
+        title: title(&text).unwrap_or_else(|| run.display().to_string()),
+        stage: stage.as_ref().map_or(String::new(), |s| s.name.clone()),
+        temperature: stage.as_ref().and_then(|s| mean_temperature(&reader, s)),
+        duration,
+        atoms: reader.particles(),
+        replicas: files.len(),
+        provenance,
+    })
+}
+
+/// The title of a configuration.
+fn title(configuration: &str) -> Option<String> {
+    let table: toml::Table = configuration.parse().ok()?;
+    Some(table.get("title")?.as_str()?.to_string())
+}
