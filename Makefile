@@ -1,5 +1,6 @@
 # make           what can be made
 # make demo      melt CKN and draw what its ions do (under 5 minutes on 2 cores after the build)
+# make test-report  the report page in a browser
 # make test      formatting, lints and all tests: what continuous integration runs
 
 SHELL := /bin/bash
@@ -10,13 +11,14 @@ DEMO ?= demo
 VALIDATE ?= target/validate
 PYTHON ?= python3
 
-.PHONY: help setup build demo test lint bench validate
+.PHONY: help setup build demo test test-report lint bench validate
 
 help:
 	@echo "make setup     install missing system packages (HDF5, pkg-config, C compiler, software Vulkan); says what it does"
 	@echo "make build     the optimised program, $(VITRION)"
 	@echo "make demo      simulate configs/quickstart.toml into $(DEMO)/ and draw g(r) and the mean squared displacement"
 	@echo "make test      formatting, lints, unit, integration and documentation tests"
+	@echo "make test-report  the report in headless Chromium, on a telephone and on a desk; installs chromium if it is missing"
 	@echo "make lint      formatting and lints only"
 	@echo "make bench     speed on this machine, with a breakdown by part of the step"
 	@echo "make validate  the long physics checks (drift, ensembles, comparison with LAMMPS); hours on 2 cores"
@@ -38,6 +40,11 @@ lint: setup
 # Test binaries of the dev profile are optimised (Cargo.toml): the tests run physics.
 test: lint
 	$(CARGO) test --workspace
+
+# A browser is much to install: only for this.
+test-report: setup
+	@tools/browser.sh
+	$(CARGO) test --package vitrion-report --features browser-tests --test page
 
 bench: build
 	$(VITRION) bench
