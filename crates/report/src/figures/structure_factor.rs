@@ -22,7 +22,7 @@ pub fn panel(source: &Source) -> Panel {
 }
 
 fn content(source: &Source) -> Result<Content, String> {
-    let rows = source.table("structure_factor")?.with("weighting", "xray");
+    let rows = source.table("structure_factor")?.with("pair_or_weighting", "xray");
     let points = rows.curve("q_per_angstrom");
     let peak = highest(&points).ok_or("The results have no X-ray structure factor.")?;
     let x = Axis::linear_over("*q* (Å^{−1})", abscissae([&points]));
