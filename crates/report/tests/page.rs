@@ -107,7 +107,14 @@ fn everything() -> Results {
     })
     .real("t_ps", "ps", vec![100.0; 2 * r.len()]);
     let tables = vec![
-        curves("structure_factor", "pair_or_weighting", &["xray"], ("q_per_angstrom", "1/angstrom"), &r, peak),
+        curves(
+            "structure_factor",
+            "pair_or_weighting",
+            &["xray"],
+            ("q_per_angstrom", "1/angstrom"),
+            &r,
+            peak,
+        ),
         curves(
             "rdf",
             "pair",
