@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::forces::{Energies, ForceError, ListOrigin};
 use crate::observe::window_means::WindowMeans;
 use crate::state::State;
+use crate::topology::Topology;
 
 /// A set point that moves linearly in time, computed from the integer step in f64 so that no error accumulates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -222,6 +223,47 @@ pub enum BackendError {
     },
 }
 
+impl BackendError {
+    /// A checkpoint, or what it comes with, that does not fit.
+    pub fn mismatch(found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Mismatch { found: found.into(), expected: expected.into() }
+    }
+}
+
+/// Refuses a state that has not the shape of `n_replicas` replicas of the system, or is not finite.
+pub fn check_state(state: &State, topology: &Topology, n_replicas: usize) -> Result<(), BackendError> {
+    let n = n_replicas * topology.n_bodies();
+    let lengths = [
+        state.centre.len(),
+        state.unwrapped.len(),
+        state.velocity.len(),
+        state.orientation.len(),
+        state.quaternion_momentum.len(),
+    ];
+    let counts = [state.n_replicas, state.cells.len(), state.extended.len()];
+    if lengths != [n; 5] || counts != [n_replicas; 3] || state.n_bodies != topology.n_bodies() {
+        return Err(BackendError::mismatch(
+            format!("{} replicas of {} bodies (arrays of {lengths:?})", state.n_replicas, state.n_bodies),
+            format!("{n_replicas} replicas of {} bodies", topology.n_bodies()),
+        ));
+    }
+    let finite = |index: usize| {
+        state.centre[index].is_finite()
+            && state.unwrapped[index].is_finite()
+            && state.velocity[index].is_finite()
+            && state.orientation[index].is_finite()
+            && state.quaternion_momentum[index].is_finite()
+    };
+    match (0..n).find(|index| !finite(*index)) {
+        None => Ok(()),
+        Some(index) => Err(BackendError::NotFinite {
+            replica: index / state.n_bodies,
+            step: state.step,
+            body: index % state.n_bodies,
+        }),
+    }
+}
+
 /// Executes dynamics for all replicas at once.
 pub trait Backend: Send {
     /// Name with precision, e.g. `cpu/mixed`.
@@ -231,7 +273,8 @@ pub trait Backend: Send {
     fn electrostatics(&self) -> ElectrostaticsParameters;
 
     /// Starts a stage: sets dynamics and streams; thermostat and barostat velocities, and the set-point work, are kept
-    /// when the ensemble continues and zeroed when it changes.
+    /// when the ensemble continues and zeroed when it changes. Streams count from the `start_step` of the first replica's
+    /// temperature set point, so give set points in NVE too if the stage may be resumed.
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError>;
 
     /// Advances all replicas by `steps` steps.
@@ -253,7 +296,7 @@ pub trait Backend: Send {
     /// Everything needed to go on bit for bit.
     fn checkpoint(&self) -> BackendCheckpoint;
 
-    /// Goes on from a checkpoint: bit for bit if a backend of the same name wrote it, else from its state. [`Backend::begin_stage`] of the interrupted stage must have been called before, with its
-    /// original set points.
+    /// Goes on from a checkpoint: bit for bit if a backend of the same name wrote it, else from its state.
+    /// [`Backend::begin_stage`] of the interrupted stage must have been called before, with its original set points.
     fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError>;
 }

@@ -16,6 +16,7 @@ pub mod minimize;
 pub mod neighbors;
 pub mod observe;
 pub mod random;
+pub mod stage;
 pub mod state;
 pub mod topology;
 pub mod units;

@@ -12,7 +12,7 @@ use glam::{DMat3, DVec3, DVec4};
 use serde::{Deserialize, Serialize};
 use vitrion_core::backend::{
     Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Ensemble, Sampling, Sink,
-    Thermo,
+    Thermo, check_state,
 };
 use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
@@ -20,14 +20,13 @@ use vitrion_core::force_field::bonded::outer;
 use vitrion_core::force_field::close_approach::close_pair;
 use vitrion_core::force_field::tail_correction::TailCorrection;
 use vitrion_core::forces::ForceError;
-use vitrion_core::integrators::Motion;
 use vitrion_core::integrators::body_forces::Configuration;
 use vitrion_core::integrators::rigid_body::rotation_matrix;
 use vitrion_core::integrators::thermodynamics::{instantaneous, remove_centre_of_mass_velocity};
 use vitrion_core::long_range::exclusions::{self_energy, subtract_excluded};
 use vitrion_core::minimize::minimize;
 use vitrion_core::observe::streams::{Stream, centre_bodies, deliver};
-use vitrion_core::observe::window_means::WindowMeans;
+use vitrion_core::stage::Stage;
 use vitrion_core::state::{ExtendedVariables, State};
 use vitrion_core::topology::{MoleculeModel, Topology};
 use vitrion_core::units::BOLTZMANN;
@@ -76,30 +75,12 @@ impl DeviceState {
     }
 }
 
-/// The stage in progress.
-struct Stage {
-    dynamics: Dynamics,
-    sampling: Sampling,
-    /// Streams count from here.
-    start_step: u64,
-    motion: Vec<Motion>,
-    window_means: Option<WindowMeans>,
-}
-
-impl Stage {
-    /// Virials are needed at every step.
-    fn variant(&self) -> Variant {
-        if self.dynamics.ensemble == Ensemble::Npt || self.sampling.stress_every.is_some() {
-            Variant::Virial
-        } else {
-            Variant::Forces
-        }
-    }
-
-    /// Whether something that is done every so many steps is due after step `step`.
-    fn is_due(&self, every: Option<u64>, step: u64) -> bool {
-        let since_start = step.saturating_sub(self.start_step);
-        every.is_some_and(|every| since_start > 0 && since_start.is_multiple_of(every.max(1)))
+/// Virials are needed at every step, or forces are enough.
+fn variant(stage: &Stage) -> Variant {
+    if stage.dynamics.ensemble == Ensemble::Npt || stage.sampling.stress_every.is_some() {
+        Variant::Virial
+    } else {
+        Variant::Forces
     }
 }
 
@@ -152,10 +133,6 @@ impl From<GpuError> for BackendError {
     }
 }
 
-fn mismatch(found: String, expected: String) -> BackendError {
-    BackendError::Mismatch { found, expected }
-}
-
 impl GpuBackend {
     /// A backend for `state` on an open device. The centre of mass of each replica is brought to rest.
     pub fn new(
@@ -206,7 +183,7 @@ impl GpuBackend {
     /// device keeps no time.
     pub fn time_kernels(&mut self, steps: u64) -> Result<Option<Vec<(Kernel, f64)>>, BackendError> {
         let mut sums: Vec<(Kernel, f64)> = Kernel::ALL.map(|kernel| (kernel, 0.0)).to_vec();
-        let variant = self.stage.as_ref().map(Stage::variant).ok_or(BackendError::NoStage)?;
+        let variant = self.stage.as_ref().map(variant).ok_or(BackendError::NoStage)?;
         self.ensure_forces()?;
         self.write_set_points(steps);
         self.system.write_control(offset_of!(Replica, slot), 0);
@@ -231,32 +208,7 @@ impl GpuBackend {
 
     /// The state must have the shape of this system and be finite.
     fn check(&self, state: &State) -> Result<(), BackendError> {
-        let n = self.replicas() * self.topology.n_bodies();
-        let lengths = [
-            state.centre.len(),
-            state.unwrapped.len(),
-            state.velocity.len(),
-            state.orientation.len(),
-            state.quaternion_momentum.len(),
-        ];
-        let counts = [state.n_replicas, state.cells.len(), state.extended.len()];
-        if lengths != [n; 5] || counts != [self.replicas(); 3] || state.n_bodies != self.topology.n_bodies() {
-            return Err(mismatch(
-                format!("{} replicas of {} bodies (arrays of {lengths:?})", state.n_replicas, state.n_bodies),
-                format!("{} replicas of {} bodies", self.replicas(), self.topology.n_bodies()),
-            ));
-        }
-        for index in 0..n {
-            let finite = state.centre[index].is_finite()
-                && state.unwrapped[index].is_finite()
-                && state.velocity[index].is_finite()
-                && state.orientation[index].is_finite()
-                && state.quaternion_momentum[index].is_finite();
-            if !finite {
-                let (replica, body) = (index / state.n_bodies, index % state.n_bodies);
-                return Err(BackendError::NotFinite { replica, step: state.step, body });
-            }
-        }
+        check_state(state, &self.topology, self.replicas())?;
         let dimensions = self.system.dimensions();
         let cutoff = dimensions.short_range_cutoff.max(dimensions.coulomb_cutoff);
         let skin = dimensions.reach - cutoff + dimensions.largest_arm;
@@ -319,7 +271,7 @@ impl GpuBackend {
 
     /// Makes the forces at the present positions current.
     fn ensure_forces(&mut self) -> Result<(), BackendError> {
-        let variant = self.stage.as_ref().map_or(Variant::Forces, Stage::variant);
+        let variant = self.stage.as_ref().map_or(Variant::Forces, variant);
         match self.forces {
             Forces::Current => return Ok(()),
             Forces::Again => {
@@ -518,7 +470,7 @@ impl GpuBackend {
 
     /// Advances all replicas by `steps` steps, which fit into a chunk, and collects what they sampled.
     fn run_chunk(&mut self, steps: u64) -> Result<Option<Failure>, BackendError> {
-        let Some(variant) = self.stage.as_ref().map(Stage::variant) else {
+        let Some(variant) = self.stage.as_ref().map(variant) else {
             return Err(BackendError::NoStage);
         };
         let due = self.write_set_points(steps);
@@ -642,10 +594,6 @@ impl GpuBackend {
         }
         Configuration { energies, molecular_virial: sums.virials.total() + tail - arms }
     }
-
-    fn empty_window_means(&self, sampling: &Sampling) -> Option<WindowMeans> {
-        sampling.window.map(|w| WindowMeans::new(w, self.centre_bodies.len() * self.replicas()))
-    }
 }
 
 impl Backend for GpuBackend {
@@ -658,18 +606,10 @@ impl Backend for GpuBackend {
     }
 
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
-        let motion = (0..self.replicas())
-            .map(|replica| Motion::new(&self.topology, dynamics, replica))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|missing| mismatch(missing.to_string(), "one for each replica".to_owned()))?;
+        let n_centres = self.centre_bodies.len() * self.replicas();
+        let stage = Stage::begin(&self.topology, &self.state, dynamics, sampling, n_centres)?;
         let continues = self.stage.as_ref().is_some_and(|s| s.dynamics.ensemble == dynamics.ensemble);
-        self.stage = Some(Stage {
-            dynamics: dynamics.clone(),
-            sampling: *sampling,
-            start_step: dynamics.temperature.first().map_or(self.state.step, |t| t.start_step),
-            motion,
-            window_means: self.empty_window_means(sampling),
-        });
+        self.stage = Some(stage);
         let mut replicas = self.device_state.replicas();
         if !continues {
             self.state.extended.fill(ExtendedVariables::default());
@@ -770,9 +710,8 @@ impl Backend for GpuBackend {
         self.upload();
         self.read_state();
         self.forces = Forces::Afresh;
-        let empty = self.stage.as_ref().and_then(|stage| self.empty_window_means(&stage.sampling));
         if let Some(stage) = &mut self.stage {
-            stage.window_means = empty;
+            stage.restart_windows();
         }
         Ok(())
     }
@@ -794,25 +733,19 @@ impl Backend for GpuBackend {
         let stored = match &checkpoint.device {
             Some(bytes) if checkpoint.backend == NAME => {
                 Some(postcard::from_bytes::<DeviceState>(bytes).map_err(|e| {
-                    mismatch(format!("unreadable words of the device ({e})"), "its state".to_owned())
+                    BackendError::mismatch(format!("unreadable words of the device ({e})"), "its state")
                 })?)
             }
             _ => None,
         };
         if stored.is_some() && checkpoint.electrostatics != self.electrostatics {
-            return Err(mismatch(
+            return Err(BackendError::mismatch(
                 format!("a run with {:?}", checkpoint.electrostatics),
                 format!("{:?}", self.electrostatics),
             ));
         }
-        if let Some(stage) = &self.stage {
-            let window = checkpoint.window_means.as_ref().map(WindowMeans::window);
-            if window != stage.sampling.window {
-                return Err(mismatch(
-                    format!("window means {window:?}"),
-                    format!("{:?}", stage.sampling.window),
-                ));
-            }
+        if let Some(stage) = &mut self.stage {
+            stage.restore_windows(checkpoint.window_means.as_ref())?;
         }
         match stored {
             Some(stored) => {
@@ -825,6 +758,7 @@ impl Backend for GpuBackend {
             }
             None => self.set_state(checkpoint.state.clone())?,
         }
+        // Setting a state has begun them afresh.
         if let Some(stage) = &mut self.stage {
             stage.window_means.clone_from(&checkpoint.window_means);
         }

@@ -10,14 +10,15 @@ use rayon::prelude::*;
 
 use crate::backend::{
     Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Sampling, Sink, Thermo,
+    check_state,
 };
 use crate::forces::{ForceKernel, ListOrigin};
+use crate::integrators::StepError;
 use crate::integrators::body_forces::BodyForces;
 use crate::integrators::thermodynamics::{pressure_tensor, remove_centre_of_mass_velocity};
-use crate::integrators::{Motion, StepError};
 use crate::minimize::minimize;
 use crate::observe::streams::{Stream, centre_bodies, deliver};
-use crate::observe::window_means::WindowMeans;
+use crate::stage::Stage;
 use crate::state::{ExtendedVariables, ReplicaMut, State};
 use crate::topology::Topology;
 
@@ -39,16 +40,6 @@ pub struct CpuBackend {
     state: State,
     centre_bodies: Vec<usize>,
     stage: Option<Stage>,
-}
-
-/// The stage in progress.
-struct Stage {
-    dynamics: Dynamics,
-    sampling: Sampling,
-    /// The stage's first step: streams count from here.
-    start_step: u64,
-    motion: Vec<Motion>,
-    window_means: Option<WindowMeans>,
 }
 
 /// One replica with all that its step needs.
@@ -75,7 +66,7 @@ impl CpuBackend {
         state: State,
     ) -> Result<Self, BackendError> {
         if kernels.len() != state.n_replicas {
-            return Err(mismatch(
+            return Err(BackendError::mismatch(
                 format!("{} replicas", state.n_replicas),
                 format!("{} force kernels", kernels.len()),
             ));
@@ -100,39 +91,9 @@ impl CpuBackend {
         &self.topology
     }
 
-    /// The state must have the shape of this system and be finite.
-    fn check(&self, state: &State) -> Result<(), BackendError> {
-        let n = self.kernels.len() * self.topology.n_bodies();
-        let shape = |s: &State| format!("{} replicas of {} bodies", s.n_replicas, s.n_bodies);
-        let lengths = [
-            state.centre.len(),
-            state.unwrapped.len(),
-            state.velocity.len(),
-            state.orientation.len(),
-            state.quaternion_momentum.len(),
-        ];
-        let replicas = [state.n_replicas, state.cells.len(), state.extended.len()];
-        if lengths != [n; 5]
-            || replicas != [self.kernels.len(); 3]
-            || state.n_bodies != self.topology.n_bodies()
-        {
-            return Err(mismatch(
-                format!("{} (arrays of {lengths:?})", shape(state)),
-                format!("{} replicas of {} bodies", self.kernels.len(), self.topology.n_bodies()),
-            ));
-        }
-        for index in 0..n {
-            let finite = state.centre[index].is_finite()
-                && state.unwrapped[index].is_finite()
-                && state.velocity[index].is_finite()
-                && state.orientation[index].is_finite()
-                && state.quaternion_momentum[index].is_finite();
-            if !finite {
-                let (replica, body) = (index / state.n_bodies, index % state.n_bodies);
-                return Err(BackendError::NotFinite { replica, step: state.step, body });
-            }
-        }
-        Ok(())
+    /// Centres of all replicas.
+    fn n_centres(&self) -> usize {
+        self.centre_bodies.len() * self.kernels.len()
     }
 
     fn invalidate_forces(&mut self) {
@@ -241,10 +202,6 @@ impl CpuBackend {
         self.state.step += steps;
         Ok(())
     }
-
-    fn empty_window_means(&self, sampling: &Sampling) -> Option<WindowMeans> {
-        sampling.window.map(|w| WindowMeans::new(w, self.centre_bodies.len() * self.kernels.len()))
-    }
 }
 
 impl Task<'_> {
@@ -256,9 +213,7 @@ impl Task<'_> {
         step: u64,
         centre_bodies: &[usize],
     ) -> Result<(), StepError> {
-        let since_start = (step + 1).saturating_sub(stage.start_step);
-        let due = |every: u64| since_start > 0 && since_start.is_multiple_of(every.max(1));
-        let stress_due = stage.sampling.stress_every.is_some_and(due);
+        let stress_due = stage.is_due(stage.sampling.stress_every, step + 1);
         let replica = &mut self.replica;
         stage.motion[replica.index].step(
             topology,
@@ -272,7 +227,7 @@ impl Task<'_> {
             let tensor = pressure_tensor(topology, replica, configuration.molecular_virial);
             self.stream.stress.push((step + 1, tensor));
         }
-        if stage.sampling.window.is_some_and(|w| due(w.sample_every)) {
+        if stage.is_due(stage.sampling.window.map(|w| w.sample_every), step + 1) {
             let centres = centre_bodies.iter().map(|&body| replica.unwrapped[body]);
             self.stream.add_centres(step + 1, centres);
         }
@@ -289,24 +244,13 @@ impl Backend for CpuBackend {
         self.electrostatics
     }
 
-    /// Streams count from the `start_step` of the first replica's temperature set point, so give set points in NVE too if
-    /// the stage may be resumed; without any they count from the present step.
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
-        let motion = (0..self.kernels.len())
-            .map(|replica| Motion::new(&self.topology, dynamics, replica))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|missing| mismatch(missing.to_string(), "one for each replica".to_owned()))?;
+        let stage = Stage::begin(&self.topology, &self.state, dynamics, sampling, self.n_centres())?;
         let continues = self.stage.as_ref().is_some_and(|s| s.dynamics.ensemble == dynamics.ensemble);
         if !continues {
             self.state.extended.fill(ExtendedVariables::default());
         }
-        self.stage = Some(Stage {
-            dynamics: dynamics.clone(),
-            sampling: *sampling,
-            start_step: dynamics.temperature.first().map_or(self.state.step, |t| t.start_step),
-            motion,
-            window_means: self.empty_window_means(sampling),
-        });
+        self.stage = Some(stage);
         Ok(())
     }
 
@@ -368,13 +312,12 @@ impl Backend for CpuBackend {
 
     /// Also brings the centre of mass of each replica to rest and starts the window means afresh.
     fn set_state(&mut self, state: State) -> Result<(), BackendError> {
-        self.check(&state)?;
+        check_state(&state, &self.topology, self.kernels.len())?;
         self.state = state;
         remove_centre_of_mass_velocity(&self.topology, &mut self.state);
         self.invalidate_forces();
-        let empty = self.stage.as_ref().and_then(|stage| self.empty_window_means(&stage.sampling));
         if let Some(stage) = &mut self.stage {
-            stage.window_means = empty;
+            stage.restart_windows();
         }
         Ok(())
     }
@@ -391,34 +334,25 @@ impl Backend for CpuBackend {
     }
 
     fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError> {
-        self.check(&checkpoint.state)?;
+        check_state(&checkpoint.state, &self.topology, self.kernels.len())?;
         if checkpoint.list_origins.len() != self.kernels.len() {
             let found = format!("neighbour lists of {} replicas", checkpoint.list_origins.len());
-            return Err(mismatch(found, format!("{} replicas", self.kernels.len())));
+            return Err(BackendError::mismatch(found, format!("{} replicas", self.kernels.len())));
         }
         let same_backend = checkpoint.backend == self.name;
         if same_backend && checkpoint.electrostatics != self.electrostatics {
-            return Err(mismatch(
+            return Err(BackendError::mismatch(
                 format!("a run with {:?}", checkpoint.electrostatics),
                 format!("{:?}", self.electrostatics),
             ));
         }
         if let Some(stage) = &mut self.stage {
-            let window = checkpoint.window_means.as_ref().map(WindowMeans::window);
-            if window != stage.sampling.window {
-                let found = format!("window means {window:?}");
-                return Err(mismatch(found, format!("{:?}", stage.sampling.window)));
-            }
-            stage.window_means.clone_from(&checkpoint.window_means);
+            stage.restore_windows(checkpoint.window_means.as_ref())?;
         }
         self.state.clone_from(&checkpoint.state);
         self.invalidate_forces();
         if same_backend { self.restore_lists(&checkpoint.list_origins) } else { Ok(()) }
     }
-}
-
-fn mismatch(found: String, expected: String) -> BackendError {
-    BackendError::Mismatch { found, expected }
 }
 
 fn named(replica: usize, step: u64, error: StepError) -> BackendError {
