@@ -82,6 +82,33 @@ fn examples_are_accepted_and_simulate_the_composition_of_the_paper() {
     }
 }
 
+/// The first state of a small system.
+fn first_state(composition: &str) -> (Topology, vitrion_core::state::State) {
+    let text = std::fs::read_to_string(root().join("tests/config/bad/no-density.toml")).unwrap();
+    let changed = text.replace("molecules = { nitrate = 14, K = 6, Ca = 4 }", composition);
+    assert_ne!(changed, text);
+    let config = Config::parse(Path::new("test.toml"), changed).unwrap();
+    let prepared = system::prepare(&config).unwrap();
+    let state = system::first_state(&config, &prepared).unwrap();
+    ((*prepared.topology).clone(), state)
+}
+
+#[test]
+fn formula_units_give_the_numbers_of_molecules_and_a_cell_is_taken_as_it_is() {
+    let formula = "molecules = { nitrate = 1.4, K = 0.6, Ca = 0.4 }\nformula_units = 10";
+    let numbers = "molecules = { nitrate = 14, K = 6, Ca = 4 }";
+    let density = "density = \"1.95 g/cm^3\"";
+    let by_formula = first_state(&format!("{formula}\n{density}"));
+    assert_eq!(by_formula, first_state(&format!("{numbers}\n{density}")));
+    let cell = "cell = [\"10 angstrom\", \"11 angstrom\", \"12 angstrom\"]\ncell_angles = [\"90 deg\", \"90 deg\", \"60 deg\"]";
+    let (_, state) = first_state(&format!("{numbers}\n{cell}"));
+    let edges = state.cells[0].matrix();
+    let lengths = [edges.x_axis.length(), edges.y_axis.length(), edges.z_axis.length()];
+    // Roundings of sine and cosine.
+    assert!(lengths.iter().zip([10.0, 11.0, 12.0]).all(|(a, b)| (a - b).abs() < 1e-13), "{lengths:?}");
+    assert!((edges.x_axis.angle_between(edges.y_axis).to_degrees() - 60.0).abs() < 1e-12);
+}
+
 #[test]
 fn the_plan_of_the_paper_has_its_steps_frames_and_windows() {
     let (config, topology) = example("ckn-saito-2024.toml");

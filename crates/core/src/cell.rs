@@ -37,6 +37,25 @@ impl Cell {
         Self::new(DMat3::from_diagonal(edges))
     }
 
+    /// The cell with edges of these lengths (angstrom) and the angles (rad) between b and c, c and a, a and b; a lies along x, b
+    /// in the plane of x and y.
+    pub fn from_lengths_and_angles(lengths: [f64; 3], angles: [f64; 3]) -> Result<Self, CellError> {
+        let [a, b, c] = lengths;
+        // The cosine of the double that is nearest to a right angle is not zero.
+        let cosine = |angle: f64| if angle == std::f64::consts::FRAC_PI_2 { 0.0 } else { angle.cos() };
+        let [alpha, beta, gamma] = angles.map(cosine);
+        let sine = (1.0 - gamma * gamma).sqrt();
+        let y = (alpha - beta * gamma) / sine;
+        let z_squared = 1.0 - beta * beta - y * y;
+        // Three vectors in a plane, but for rounding.
+        let z = if z_squared > 1e-10 { z_squared.sqrt() } else { 0.0 };
+        Self::new(DMat3::from_cols(
+            a * DVec3::X,
+            b * DVec3::new(gamma, sine, 0.0),
+            c * DVec3::new(beta, y, z),
+        ))
+    }
+
     /// A cube with edge `length` (angstrom).
     pub fn cubic(length: f64) -> Result<Self, CellError> {
         Self::orthorhombic(DVec3::splat(length))
@@ -100,6 +119,27 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn edges_and_angles_are_those_asked_for() {
+        let (lengths, degrees) = ([11.0, 12.0, 13.0], [70.0_f64, 80.0, 95.0]);
+        let angles = degrees.map(f64::to_radians);
+        let h = Cell::from_lengths_and_angles(lengths, angles).unwrap().matrix();
+        let edges = [h.x_axis, h.y_axis, h.z_axis];
+        for k in 0..3 {
+            let (u, v) = (edges[(k + 1) % 3], edges[(k + 2) % 3]);
+            // A few roundings of numbers near 1.
+            assert!((edges[k].length() / lengths[k] - 1.0).abs() < 1e-14);
+            assert!((u.angle_between(v) - angles[k]).abs() < 1e-13);
+        }
+        let right = [std::f64::consts::FRAC_PI_2; 3];
+        let rectangular = Cell::from_lengths_and_angles(lengths, right).unwrap();
+        assert_eq!(rectangular, Cell::orthorhombic(DVec3::from_array(lengths)).unwrap());
+        // Three angles of 120 degrees lie in a plane; 130 are impossible.
+        for degrees in [120.0_f64, 130.0] {
+            assert!(Cell::from_lengths_and_angles(lengths, [degrees.to_radians(); 3]).is_err());
+        }
+    }
 
     #[test]
     fn triclinic_cell_maps_there_and_back() {

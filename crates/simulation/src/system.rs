@@ -17,7 +17,7 @@ use vitrion_gpu::device::Device;
 use vitrion_gpu::error::GpuError;
 use vitrion_trajectory::lammps_data::{self, LammpsSystem};
 
-use crate::config::{BackendChoice, Config, Start};
+use crate::config::{BackendChoice, Config, Room, Start};
 use crate::run::RunError;
 
 /// Names that [`ForceField::load`] knows without a file.
@@ -30,6 +30,8 @@ pub struct Prepared {
     pub force_field: Arc<ForceField>,
     /// Text of its file.
     pub force_field_text: String,
+    /// Text of the file of the first state, if there is one.
+    pub initial_text: Option<String>,
     /// Composition.
     pub topology: Arc<Topology>,
     /// The first state comes with velocities, which are those of the first replica.
@@ -42,15 +44,16 @@ pub fn prepare(config: &Config) -> Result<Prepared, RunError> {
     let system = &config.system;
     let force_field_text = ForceField::text(Path::new(&system.force_field))?;
     let force_field = ForceField::parse(&force_field_text, &system.force_field)?;
-    let (topology, file) = match &system.start {
+    let (topology, file, initial_text) = match &system.start {
         Start::Melt { molecules, .. } => {
             let counts: Vec<(&str, usize)> = molecules.iter().map(|(k, n)| (k.as_str(), *n)).collect();
-            (force_field.topology(&counts).map_err(|e| of_composition(config, e))?, None)
+            (force_field.topology(&counts).map_err(|e| of_composition(config, e))?, None, None)
         }
         Start::File(path) => {
-            let file = lammps_data::read(path, &force_field)?;
+            let text = lammps_data::text(path)?;
+            let file = lammps_data::from_text(&text, path, &force_field)?;
             check_neutral(&file.topology, &path.display().to_string())?;
-            (file.topology.clone(), Some(file))
+            (file.topology.clone(), Some(file), Some(text))
         }
     };
     let has_velocities = file.as_ref().is_some_and(|f| f.velocities.is_some());
@@ -69,6 +72,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, RunError> {
     Ok(Prepared {
         force_field: Arc::new(force_field),
         force_field_text,
+        initial_text,
         topology: Arc::new(topology),
         has_velocities,
         file,
@@ -79,8 +83,11 @@ pub fn prepare(config: &Config) -> Result<Prepared, RunError> {
 pub fn first_state(config: &Config, prepared: &Prepared) -> Result<State, RunError> {
     let system = &config.system;
     match (&system.start, &prepared.file) {
-        (Start::Melt { density, .. }, _) => {
-            let cell = builder::cubic_cell_for_density(&prepared.topology, *density)?;
+        (Start::Melt { room, .. }, _) => {
+            let cell = match room {
+                Room::Density(density) => builder::cubic_cell_for_density(&prepared.topology, *density)?,
+                Room::Cell(cell) => *cell,
+            };
             Ok(builder::build(&prepared.topology, cell, system.replicas, system.seed)?)
         }
         (Start::File(_), Some(file)) => Ok(file.to_state(system.replicas)?),

@@ -27,6 +27,7 @@ use crate::{Outcome, signals};
 Examples:
   vitrion run ckn.toml --dry-run     steps, bytes, and how long on this machine
   vitrion run ckn.toml               in ckn-run/; the same command resumes it
+  vitrion run ckn-run/config.toml    resumes it too, wherever ckn-run/ was moved
   vitrion run ckn.toml --dir melt-2 --fresh")]
 pub struct Run {
     /// Configuration, as `vitrion new ckn` writes it

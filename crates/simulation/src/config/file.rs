@@ -26,7 +26,10 @@ pub(super) struct File {
 pub(super) struct System {
     pub force_field: Spanned<String>,
     pub molecules: Option<Spanned<toml::map::Map<String, toml::Value>>>,
+    pub formula_units: Option<Spanned<i64>>,
     pub density: Option<Spanned<Text>>,
+    pub cell: Option<Spanned<Texts>>,
+    pub cell_angles: Option<Spanned<Texts>>,
     pub initial: Option<Spanned<String>>,
     pub seed: Option<Spanned<i64>>,
     pub replicas: Option<Spanned<i64>>,

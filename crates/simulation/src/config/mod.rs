@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use vitrion_core::backend::{Dynamics, Ensemble, Sampling, SetPoint, Window};
+use vitrion_core::cell::Cell;
 use vitrion_core::cpu::Precision;
 use vitrion_core::units::{Dimension, parse_quantity};
 
@@ -56,11 +57,20 @@ pub enum Start {
     Melt {
         /// Kind and number of molecules.
         molecules: Vec<(String, usize)>,
-        /// Density (u/A^3).
-        density: f64,
+        /// What they are put into.
+        room: Room,
     },
     /// A LAMMPS data file.
     File(PathBuf),
+}
+
+/// What a melt is put into.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Room {
+    /// A cube of this density (u/A^3).
+    Density(f64),
+    /// This cell.
+    Cell(Cell),
 }
 
 /// How the run is done.

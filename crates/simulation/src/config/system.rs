@@ -1,13 +1,15 @@
 //! The tables `[system]` and `[run]`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
+use vitrion_core::cell::Cell;
 use vitrion_core::cpu::Precision;
 use vitrion_core::units::Dimension;
 
 use super::error::{Problem, closest};
-use super::{BackendChoice, Run, Start, System, file, integer, positive};
+use super::{BackendChoice, Room, Run, Start, System, file, integer, positive};
+use crate::run::is_run;
 use crate::system::BUILT_IN_FORCE_FIELDS;
 
 /// Replicas and molecules are bounded so that a slip of the finger does not exhaust the memory.
@@ -42,8 +44,7 @@ fn force_field(directory: &Path, value: &Spanned<String>) -> Result<String, Prob
     if built_in.contains(&name) {
         return Ok(name.to_owned());
     }
-    let path = directory.join(name);
-    if path.is_file() {
+    if let Some(path) = named_or_copy(directory, name, "force_field.toml") {
         return Ok(path.display().to_string());
     }
     let suggestion = closest(name, built_in).map_or(String::new(), |c| format!("did you mean `{c}`? "));
@@ -60,62 +61,149 @@ fn force_field(directory: &Path, value: &Spanned<String>) -> Result<String, Prob
 
 fn start(directory: &Path, table: &Spanned<file::System>) -> Result<Start, Problem> {
     let system = table.get_ref();
-    match (&system.molecules, &system.density, &system.initial) {
-        (Some(molecules), Some(density), None) => Ok(Start::Melt {
-            molecules: composition(molecules)?,
-            density: positive(density, "system.density", Dimension::Density)?,
+    let makes = [
+        system.molecules.as_ref().map(Spanned::span),
+        system.formula_units.as_ref().map(Spanned::span),
+        system.density.as_ref().map(Spanned::span),
+        system.cell.as_ref().map(Spanned::span),
+        system.cell_angles.as_ref().map(Spanned::span),
+    ];
+    match (&system.initial, &system.molecules) {
+        (None, Some(molecules)) => Ok(Start::Melt {
+            molecules: composition(molecules, system.formula_units.as_ref())?,
+            room: room(system, molecules)?,
         }),
-        (None, None, Some(initial)) => {
-            let path = directory.join(initial.get_ref());
-            if path.is_file() {
-                return Ok(Start::File(path));
-            }
-            let finding = format!("there is no file `{}`", path.display());
-            let remedy = "give the path of a LAMMPS data file relative to this configuration";
-            Err(Problem::new(&initial.span(), "system.initial", finding, remedy))
+        (Some(initial), None) if makes.iter().all(Option::is_none) => initial_file(directory, initial),
+        (Some(initial), _) => Err(Problem::new(
+            &initial.span(),
+            "system.initial",
+            "a start from a file fixes molecules, density and cell",
+            "remove `molecules`, `formula_units`, `density`, `cell` and `cell_angles`, or `initial`",
+        )),
+        (None, None) => match makes.into_iter().flatten().next() {
+            Some(span) => Err(Problem::new(
+                &span,
+                "system.molecules",
+                "there are no molecules",
+                "add `molecules`, for example { nitrate = 504, K = 216, Ca = 144 }",
+            )),
+            None => Err(Problem::new(
+                &table.span(),
+                "system",
+                "nothing says what to simulate",
+                "give `molecules` with `density` or `cell`, or `initial`",
+            )),
+        },
+    }
+}
+
+/// The file of the first state.
+fn initial_file(directory: &Path, initial: &Spanned<String>) -> Result<Start, Problem> {
+    named_or_copy(directory, initial.get_ref(), "initial.data").map(Start::File).ok_or_else(|| {
+        let finding = format!("there is no file `{}`", directory.join(initial.get_ref()).display());
+        let remedy = "give the path of a LAMMPS data file relative to this configuration";
+        Problem::new(&initial.span(), "system.initial", finding, remedy)
+    })
+}
+
+/// The file that a configuration in `directory` names or, if that is not there but `directory` is that of a run, the run's
+/// copy: so a run directory can be moved and gone on with.
+fn named_or_copy(directory: &Path, name: &str, copy: &str) -> Option<PathBuf> {
+    let copy = directory.join(copy);
+    let named = Some(directory.join(name)).filter(|path| path.is_file());
+    named.or_else(|| Some(copy).filter(|copy| is_run(directory) && copy.is_file()))
+}
+
+fn room(system: &file::System, molecules: &Spanned<Composition>) -> Result<Room, Problem> {
+    match (&system.density, &system.cell, &system.cell_angles) {
+        (Some(density), None, None) => {
+            Ok(Room::Density(positive(density, "system.density", Dimension::Density)?))
         }
-        (Some(molecules), None, None) => Err(Problem::new(
+        (None, Some(edges), angles) => cell(edges, angles.as_ref()),
+        (Some(density), Some(_), _) => Err(Problem::new(
+            &density.span(),
+            "system.density",
+            "the cell fixes the density",
+            "remove `density` or `cell`",
+        )),
+        (_, None, Some(angles)) => Err(Problem::new(
+            &angles.span(),
+            "system.cell_angles",
+            "there are no edges that the angles are between",
+            "add `cell`, for example [\"34 angstrom\", \"34 angstrom\", \"40 angstrom\"]",
+        )),
+        (None, None, None) => Err(Problem::new(
             &molecules.span(),
             "system.molecules",
             "there is no density",
-            "add `density`, for example \"1.95 g/cm^3\"",
-        )),
-        (None, Some(density), None) => Err(Problem::new(
-            &density.span(),
-            "system.density",
-            "there are no molecules",
-            "add `molecules`, for example { nitrate = 504, K = 216, Ca = 144 }",
-        )),
-        (_, _, Some(initial)) => Err(Problem::new(
-            &initial.span(),
-            "system.initial",
-            "a start from a file fixes molecules and density",
-            "remove `molecules` and `density`, or `initial`",
-        )),
-        (None, None, None) => Err(Problem::new(
-            &table.span(),
-            "system",
-            "nothing says what to simulate",
-            "give `molecules` with `density`, or `initial`",
+            "add `density`, for example \"1.95 g/cm^3\", or `cell`",
         )),
     }
 }
 
+/// The cell of three edge lengths a, b, c and the angles between b and c, c and a, a and b.
+fn cell(edges: &Spanned<file::Texts>, angles: Option<&Spanned<file::Texts>>) -> Result<Room, Problem> {
+    let edge_lengths = three(
+        edges,
+        "system.cell",
+        Dimension::Length,
+        "[\"34 angstrom\", \"34 angstrom\", \"40 angstrom\"]",
+    )?;
+    let right = [std::f64::consts::FRAC_PI_2; 3];
+    let between = angles.map_or(Ok(right), |angles| {
+        three(angles, "system.cell_angles", Dimension::Angle, "[\"90 deg\", \"90 deg\", \"60 deg\"]")
+    })?;
+    Cell::from_lengths_and_angles(edge_lengths, between).map(Room::Cell).map_err(|_| {
+        let (span, key) = match angles {
+            Some(angles) => (angles.span(), "system.cell_angles"),
+            None => (edges.span(), "system.cell"),
+        };
+        Problem::new(
+            &span,
+            key,
+            "these edges span no volume",
+            "give finite edges, and angles of which each is less than the sum of the other two, all together below 360 deg",
+        )
+    })
+}
+
+/// Three quantities above zero.
+fn three(
+    value: &Spanned<file::Texts>,
+    key: &str,
+    dimension: Dimension,
+    example: &str,
+) -> Result<[f64; 3], Problem> {
+    let texts = &value.get_ref().0;
+    let numbers = texts
+        .iter()
+        .map(|text| positive(&Spanned::new(value.span(), file::Text(text.clone())), key, dimension))
+        .collect::<Result<Vec<_>, _>>()?;
+    <[f64; 3]>::try_from(numbers).map_err(|numbers| {
+        let finding = format!("there are {} values where three are needed", numbers.len());
+        Problem::new(&value.span(), key, finding, format!("give for example {example}"))
+    })
+}
+
+/// Kinds of molecules, and how many of each.
+type Composition = toml::map::Map<String, toml::Value>;
+
+/// Numbers of molecules: as given, or those of a formula times the number of its units.
 fn composition(
-    molecules: &Spanned<toml::map::Map<String, toml::Value>>,
+    molecules: &Spanned<Composition>,
+    formula_units: Option<&Spanned<i64>>,
 ) -> Result<Vec<(String, usize)>, Problem> {
+    let units = formula_units.map(|value| integer(value, "system.formula_units", 1)).transpose()?;
     let mut counts = Vec::new();
     let mut total = 0usize;
     for (kind, value) in molecules.get_ref() {
-        let number = value.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-        let Some(number) = number else {
-            return Err(Problem::new(
-                &molecules.span(),
-                "system.molecules",
-                format!("{kind} = {value} is not a number of molecules"),
-                "give an integer above zero",
-            ));
-        };
+        let number = match units {
+            None => number_of_molecules(value),
+            Some(units) => number_in_formula_units(value, units),
+        }
+        .map_err(|(finding, remedy)| {
+            Problem::new(&molecules.span(), "system.molecules", format!("{kind} = {value} {finding}"), remedy)
+        })?;
         total = total.saturating_add(number);
         counts.push((kind.clone(), number));
     }
@@ -127,6 +215,35 @@ fn composition(
         "system.molecules",
         format!("there are {total} molecules"),
         format!("give from 1 to {MOST_MOLECULES}"),
+    ))
+}
+
+fn number_of_molecules(value: &toml::Value) -> Result<usize, (String, String)> {
+    let number = value.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    number.ok_or_else(|| {
+        let remedy =
+            "give an integer above zero, or `formula_units` with the numbers of a formula such as 1.4";
+        ("is not a number of molecules".to_owned(), remedy.to_owned())
+    })
+}
+
+/// The formula's number times `units`, which must be whole: 0.6 x 360 is, in decimals, though not in binary.
+fn number_in_formula_units(value: &toml::Value, units: u64) -> Result<usize, (String, String)> {
+    let number = value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
+    let Some(number) = number.filter(|n| *n > 0.0 && n.is_finite()) else {
+        return Err((
+            "is not a number of a formula".to_owned(),
+            "give a number above zero, such as 1.4".to_owned(),
+        ));
+    };
+    let molecules = number * units as f64;
+    // A decimal number has an error of 2^-53 of itself, and so has the product.
+    if molecules >= 1.0 && (molecules - molecules.round()).abs() <= 4.0 * f64::EPSILON * molecules {
+        return Ok(molecules.round() as usize);
+    }
+    Err((
+        format!("in {units} formula units is {molecules} molecules, not a whole number"),
+        "change `formula_units` so that all are whole".to_owned(),
     ))
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use vitrion_trajectory::h5md::TrajectoryReader;
 
 use super::RunError;
-use crate::config::Config;
+use crate::config::{Config, Start};
+use crate::system::Prepared;
 
 /// A run directory that this process holds.
 pub(super) struct Directory {
@@ -30,25 +31,36 @@ pub(super) enum Found {
 
 const LOCK: &str = "lock";
 /// Files that a run makes before its first checkpoint, beside its trajectories.
-const OWN: [&str; 5] = [LOCK, "config.toml", "config.toml.new", "force_field.toml", "force_field.toml.new"];
+const OWN: [&str; 7] = [
+    LOCK,
+    "config.toml",
+    "config.toml.new",
+    "force_field.toml",
+    "force_field.toml.new",
+    "initial.data",
+    "initial.data.new",
+];
 
 impl Directory {
     /// Looks at `path` without writing, then takes it.
     pub fn take(
         path: &Path,
         config: &Config,
-        force_field: &str,
+        prepared: &Prepared,
         fresh: bool,
     ) -> Result<(Self, Found), RunError> {
-        inspect(path, config, force_field, fresh)?;
+        inspect(path, config, prepared, fresh)?;
         fs::create_dir_all(path).map_err(RunError::system(path, "create this directory"))?;
         let lock = lock(path)?;
         let directory = Self { path: path.to_path_buf(), _lock: lock };
         // Again, now that nobody else can change it.
-        let found = inspect(path, config, force_field, fresh)?;
+        let found = inspect(path, config, prepared, fresh)?;
         if !matches!(found, Found::Run { .. }) {
             directory.clear()?;
-            directory.write("force_field.toml", force_field)?;
+            directory.write("force_field.toml", &prepared.force_field_text)?;
+            if let Some(text) = &prepared.initial_text {
+                directory.write("initial.data", text)?;
+            }
             // The last file: a directory with this one belongs to this configuration.
             directory.write("config.toml", &config.text)?;
         }
@@ -83,6 +95,11 @@ impl Directory {
             .and_then(|()| fs::rename(&unnamed, &file));
         written.map_err(RunError::system(&file, "write this file"))
     }
+}
+
+/// Whether `directory` is one of a run.
+pub fn is_run(directory: &Path) -> bool {
+    directory.join(LOCK).is_file() && directory.join("config.toml").is_file()
 }
 
 fn checkpoint(directory: &Path) -> PathBuf {
@@ -135,7 +152,7 @@ fn is_trajectory(name: &str) -> bool {
 pub(super) fn inspect(
     path: &Path,
     config: &Config,
-    force_field: &str,
+    prepared: &Prepared,
     fresh: bool,
 ) -> Result<Found, RunError> {
     let names = names(path)?;
@@ -164,9 +181,18 @@ pub(super) fn inspect(
     }
     let copy = path.join("force_field.toml");
     let theirs = fs::read_to_string(&copy).map_err(RunError::system(&copy, "read this file"))?;
-    if theirs != force_field {
+    if theirs != prepared.force_field_text {
         let name = config.system.force_field.clone();
         return Err(RunError::OtherForceField { directory: directory(), name });
+    }
+    let copy = path.join("initial.data");
+    if let (true, Some(text), Start::File(initial)) =
+        (copy.exists(), &prepared.initial_text, &config.system.start)
+    {
+        let theirs = fs::read_to_string(&copy).map_err(RunError::system(&copy, "read this file"))?;
+        if theirs != *text {
+            return Err(RunError::OtherInitial { directory: directory(), initial: initial.clone() });
+        }
     }
     if has("checkpoint") || has("checkpoint.previous") {
         return Ok(Found::Run { config: text });

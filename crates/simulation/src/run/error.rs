@@ -143,7 +143,7 @@ pub enum RunError {
     },
     /// The directory holds the run of another configuration.
     #[error(
-        "{}: this run was made with another configuration; these keys differ: {keys}; resume with {}, or give a new directory",
+        "{}: this run was made with another configuration; these keys differ: {keys}; resume it with `vitrion run {}`, or give a new directory",
         directory.display(), directory.join("config.toml").display()
     )]
     OtherConfig {
@@ -162,6 +162,18 @@ pub enum RunError {
         directory: PathBuf,
         /// Name in the configuration.
         name: String,
+    },
+    /// The run began from another state.
+    #[error(
+        "{}: `system.initial` of this run was another file: `{}` differs from the copy `{}`; put the old file back, or choose another \
+         directory with --dir to begin a new run",
+        directory.display(), initial.display(), directory.join("initial.data").display()
+    )]
+    OtherInitial {
+        /// Run directory.
+        directory: PathBuf,
+        /// File that the configuration names.
+        initial: PathBuf,
     },
 }
 

@@ -25,6 +25,7 @@ use crate::pooled::Pooled;
 use crate::system::{self, Prepared};
 use checkpoint::{Records, RunCheckpoint};
 use clock::{Clock, Meter};
+pub use directory::is_run;
 use directory::{Directory, Found};
 pub use engine::Ending;
 use engine::Engine;
@@ -34,7 +35,7 @@ use outputs::Outputs;
 /// How a run is started.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// Run directory; by default `<stem of the configuration>-run` in the working directory.
+    /// Run directory; by default [`default_directory`].
     pub directory: Option<PathBuf>,
     /// Refuse to resume: the directory must not exist, or be empty.
     pub fresh: bool,
@@ -77,8 +78,15 @@ pub struct Outcome {
     pub total_steps: u64,
 }
 
-/// The directory that a run of this configuration uses by default.
+/// The directory that a run of this configuration uses by default: `<stem>-run` in the working directory; for the copy of
+/// the configuration in a run directory, that one.
 pub fn default_directory(config_path: &Path) -> PathBuf {
+    if let (Some(parent), Some("config.toml")) =
+        (config_path.parent(), config_path.file_name().and_then(|name| name.to_str()))
+        && is_run(parent)
+    {
+        return parent.to_path_buf();
+    }
     let stem = config_path.file_stem().map_or_else(|| "vitrion".into(), |s| s.to_string_lossy());
     PathBuf::from(format!("{stem}-run"))
 }
@@ -109,9 +117,9 @@ fn run_with(
     options.choose_backend(&mut config);
     let prepared = system::prepare(&config)?;
     let path = options.directory.clone().unwrap_or_else(|| default_directory(config_path));
-    let found = directory::inspect(&path, &config, &prepared.force_field_text, options.fresh)?;
+    let found = directory::inspect(&path, &config, &prepared, options.fresh)?;
     let (built, directory, resumed) = if let Found::Run { config: text } = found {
-        let (directory, _) = Directory::take(&path, &config, &prepared.force_field_text, options.fresh)?;
+        let (directory, _) = Directory::take(&path, &config, &prepared, options.fresh)?;
         // The same but for comments; its hash is that of the files.
         config.text = text;
         let checkpoint = read_checkpoint(&directory, &config, observer)?;
@@ -126,7 +134,7 @@ fn run_with(
             // Atoms on top of each other are found here, before anything is written.
             built.backend.thermo().map_err(|source| RunError::Start { source: Box::new(source) })?;
         }
-        let (directory, found) = Directory::take(&path, &config, &prepared.force_field_text, options.fresh)?;
+        let (directory, found) = Directory::take(&path, &config, &prepared, options.fresh)?;
         if matches!(found, Found::Run { .. }) {
             // Begun, and ended, by another process since we looked.
             return Err(RunError::Locked { directory: path });
@@ -315,6 +323,7 @@ fn provenance(config: &Config, prepared: &Prepared, backend: &str, command_line:
     Provenance {
         config: config.text.clone(),
         force_field: prepared.force_field_text.clone(),
+        initial_sha256: prepared.initial_text.as_deref().map(sha256),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: command_line.to_owned(),
         host: host.trim().to_owned(),

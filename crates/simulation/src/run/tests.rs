@@ -334,6 +334,27 @@ fn a_run_of_another_configuration_is_refused_and_its_keys_are_named() {
 }
 
 #[test]
+fn a_run_goes_on_from_its_own_copies_and_not_from_another_start() {
+    let case = Case::new();
+    case.kill_before("a", 12);
+    let start = case.home.path().join("start.data");
+    let text = std::fs::read_to_string(&start).unwrap();
+    std::fs::write(&start, format!("Retouched {text}")).unwrap();
+    let error = case.run("a").0.unwrap_err();
+    assert!(matches!(error, RunError::OtherInitial { .. }), "{error}");
+    // Moved, and nothing but the directory is left.
+    let moved = case.home.path().join("moved");
+    std::fs::rename(case.home.path().join("a"), &moved).unwrap();
+    std::fs::remove_file(&start).unwrap();
+    let options = RunOptions { command_line: "test".to_owned(), ..RunOptions::default() };
+    let stop = AtomicBool::new(false);
+    let outcome = run(&moved.join("config.toml"), &options, &mut Recorder::default(), &stop).unwrap();
+    assert_eq!(outcome.directory, moved);
+    let whole = Case::new();
+    same(&whole.run("b").0.unwrap(), &outcome, "moved");
+}
+
+#[test]
 fn a_fresh_run_overwrites_nothing() {
     let case = Case::new();
     let options = RunOptions { fresh: true, ..case.options("run") };

@@ -14,6 +14,8 @@ pub struct Provenance {
     pub config: String,
     /// Text of the force-field file.
     pub force_field: String,
+    /// SHA-256 of the file of the first state, hexadecimal; none if the start was made.
+    pub initial_sha256: Option<String>,
     /// Version of the program.
     pub version: String,
     /// Command line.
@@ -51,6 +53,9 @@ impl Provenance {
             attribute(group, name, value)?;
         }
         attribute(group, "config_sha256", &self.config_sha256())?;
+        if let Some(hash) = &self.initial_sha256 {
+            attribute(group, "initial_sha256", hash)?;
+        }
         group.new_attr::<u64>().create("replica")?.write_scalar(&(self.replica as u64))
     }
 
@@ -61,6 +66,7 @@ impl Provenance {
         Ok(Self {
             config: get("config")?,
             force_field: get("force_field")?,
+            initial_sha256: get("initial_sha256").ok(),
             version: get("version")?,
             command: get("command")?,
             host: get("host")?,

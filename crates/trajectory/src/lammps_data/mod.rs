@@ -141,13 +141,17 @@ impl Problem {
 
 /// Reads a data file and matches it with a force field.
 pub fn read(path: &Path, force_field: &ForceField) -> Result<LammpsSystem, LammpsDataError> {
+    from_text(&text(path)?, path, force_field)
+}
+
+/// The text of a file that should be LAMMPS data.
+pub fn text(path: &Path) -> Result<String, LammpsDataError> {
     let bytes =
         std::fs::read(path).map_err(|source| LammpsDataError::Read { path: path.to_path_buf(), source })?;
-    let text = String::from_utf8(bytes).map_err(|_| {
+    String::from_utf8(bytes).map_err(|_| {
         Problem::in_file("this is not a text file", "give a LAMMPS data file, as `write_data` makes it")
             .place(path)
-    })?;
-    from_text(&text, path, force_field)
+    })
 }
 
 /// Like [`read`], with the text of the file at hand; errors name it `path`.

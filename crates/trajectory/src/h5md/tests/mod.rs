@@ -36,6 +36,7 @@ fn header() -> Header {
         provenance: Provenance {
             config: "title = \"test\"\n".to_string(),
             force_field: "name = \"ckn\"\n".to_string(),
+            initial_sha256: Some("5f".repeat(32)),
             version: "0.1.0".to_string(),
             command: "vitrion run ckn.toml".to_string(),
             host: "a machine".to_string(),
