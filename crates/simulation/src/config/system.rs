@@ -242,7 +242,10 @@ fn number_in_formula_units(value: &toml::Value, units: u64) -> Result<usize, (St
         return Ok(molecules.round() as usize);
     }
     Err((
-        format!("in {units} formula units is {molecules} molecules, not a whole number"),
+        format!(
+            "in {units} formula units is {} molecules, not a whole number",
+            (molecules * 1e6).round() / 1e6
+        ),
         "change `formula_units` so that all are whole".to_owned(),
     ))
 }
