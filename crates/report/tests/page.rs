@@ -50,6 +50,17 @@ fn curves(
         .real("standard_error", "", errors)
 }
 
+/// The self function of window means as all ions move, with NJ ions held fixed, and of each class, at two wave numbers.
+fn jumping_only(t: &[f64]) -> Table {
+    let modes = ["all", "J only moves", "J", "NJ"];
+    let labels: Vec<&str> = [modes, modes].concat();
+    curves("isf_jumping_only", "species_or_weighting", &labels, ("t_ps", "ps"), t, |k, t| {
+        let rest = [0.0, 0.5, 0.0, 0.2][k % 4];
+        rest + (1.0 - rest) * (-(t * 0.15 * (1 + k / 4) as f64).sqrt()).exp()
+    })
+    .real("q_per_angstrom", "1/angstrom", [vec![3.7; 4 * t.len()], vec![6.3; 4 * t.len()]].concat())
+}
+
 /// Every table that a figure is drawn from, shaped as an analysis writes it, at random-looking but smooth values.
 fn everything() -> Results {
     let r = spaced(40);
@@ -61,7 +72,7 @@ fn everything() -> Results {
             (0.8 - 0.1 * k as f64) * (-(t * 0.1).powf(0.6)).exp()
         });
     isf = isf.real("q_per_angstrom", "1/angstrom", [vec![3.7; t.len()], vec![6.3; t.len()]].concat());
-    let only = Table { name: "isf_jumping_only".to_string(), ..isf.clone() };
+    let only = jumping_only(&t);
     let kww = Table::new("kww", "")
         .text("function", words("isf_coherent", 3))
         .text("species_or_weighting", words("xray", 3))
@@ -73,6 +84,15 @@ fn everything() -> Results {
         .real("beta_standard_error", "", vec![0.05, 0.05, f64::NAN])
         .real("fit_from_ps", "ps", vec![0.5, 0.5, f64::NAN])
         .text("verdict", vec!["determined".into(), "determined".into(), "not determined: two points".into()]);
+    let kww_jumping_only = Table::new("kww_jumping_only", "")
+        .text("function", words("isf_jumping_only", 2))
+        .text("species_or_weighting", vec!["all".into(), "J only moves".into()])
+        .real("q_per_angstrom", "1/angstrom", vec![6.3, 6.3])
+        .real("f", "", vec![0.95, f64::NAN])
+        .real("tau_ps", "ps", vec![6.0, f64::NAN])
+        .real("beta", "", vec![0.5, f64::NAN])
+        .real("fit_from_ps", "ps", vec![0.5, 0.5])
+        .text("verdict", vec!["determined".into(), "not determined: flat".into()]);
     let temperatures: Vec<f64> = (0..15).map(|i| 250.0 + 30.0 * f64::from(i)).collect();
     let density =
         curves("density", "stage", &["cool"], ("temperature_K", "K"), &temperatures, |_, t| 2.3 - 5e-4 * t)
@@ -125,6 +145,7 @@ fn everything() -> Results {
         ),
         isf,
         only,
+        kww_jumping_only,
         kww,
         density,
         quantity("glass_transition", &[("T_g", 410.0)]),

@@ -46,15 +46,17 @@ pub(super) struct Fit {
     pub from: f64,
 }
 
-/// The fit at a wave number, where the data determine one.
-pub(super) fn fit(source: &Source, q: f64) -> Option<Fit> {
-    let row = fits(source)?.at("q_per_angstrom", q);
-    Some(Fit {
-        amplitude: row.number("f")?,
-        tau: row.number("tau_ps")?,
-        beta: row.number("beta")?,
-        from: row.number("fit_from_ps").unwrap_or(0.0),
-    })
+impl Fit {
+    /// The fit at a wave number among these rows of a table of fits, where the data determine one.
+    pub fn at(fits: &Rows, q: f64) -> Option<Self> {
+        let row = fits.at("q_per_angstrom", q);
+        Some(Self {
+            amplitude: row.number("f")?,
+            tau: row.number("tau_ps")?,
+            beta: row.number("beta")?,
+            from: row.number("fit_from_ps").unwrap_or(0.0),
+        })
+    }
 }
 
 /// All fits of the X-ray weighted coherent function.
@@ -70,10 +72,11 @@ fn content(source: &Source) -> Result<Content, String> {
     let mut chart =
         Chart::new(x, Axis::linear("*F*(*q*, *t*)", -0.05, 1.05)).horizontal(0.0, Ink::Faint, Dash::Dotted);
     let mut numbers = Vec::new();
+    let fits = fits(source);
     for (index, ((q, _), points)) in curves.iter().zip(&later).enumerate() {
         let ink = Ink::nth(index);
         let places = points.iter().map(|p| (p.x, p.y));
-        let Some(fit) = fit(source, *q) else {
+        let Some(fit) = fits.as_ref().and_then(|fits| Fit::at(fits, *q)) else {
             chart = chart.line(places.clone(), ink, Dash::Dotted).error_bars(bars(points), ink).markers(
                 places,
                 ink,
@@ -87,7 +90,7 @@ fn content(source: &Source) -> Result<Content, String> {
         let law = fitted.map(|p| (p.x, fit.amplitude * (-(p.x / fit.tau).powf(fit.beta)).exp()));
         chart = named(chart.line(law, ink, Dash::Solid), *q, points, ink);
     }
-    if let Some(fits) = fits(source) {
+    if let Some(fits) = &fits {
         for &q in &fits.levels("q_per_angstrom") {
             let row = fits.at("q_per_angstrom", q);
             let at = format!("at {} Å^{{−1}}", significant(q, 2));
