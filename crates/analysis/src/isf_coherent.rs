@@ -21,14 +21,13 @@ use crate::lags::Lags;
 use crate::observable::{Context, Missing, Observable};
 use crate::pair_average::{Correlation, GROUPS, Lag, PairAverage};
 use crate::particles::Particles;
+use crate::settings::Settings;
 use crate::table::Table;
 use crate::wave_vectors::{Shell, shell};
 use crate::weighting::{self, Weighting, weightings};
 
 /// Most wave vectors of a shell.
 const MOST_VECTORS: usize = 150;
-/// KWW fits begin after the decay into the cage (ps): at 700 K the MSD of CKN is flattest at 1.5 ps.
-const FIT_START: f64 = 2.0;
 
 /// Accumulates F of all atoms.
 pub struct CoherentScattering {
@@ -120,19 +119,20 @@ impl CoherentScattering {
             lags: Arc::clone(lags),
             shells,
             without,
-            fit: KwwSettings { start: FIT_START, beta: None },
+            fit: Settings::default().relaxation_fit(),
         }
     }
 
-    /// KWW fits of all functions.
-    fn fits(&self, rows: &[(String, f64)]) -> Table {
+    /// KWW fits of all functions, from all trajectories and from each.
+    fn fits(&self, rows: &[(String, f64)]) -> [Table; 2] {
         let sums = self.average.sums();
         let mut fits = KwwTable::new();
         for (row, (name, q)) in rows.iter().enumerate() {
             let value = |s: &[f64]| s[2 * row] / s[2 * row + 1];
             fits.add(["isf_coherent", name], *q, &sums, value, &self.fit);
         }
-        fits.table("kww")
+        let replicas = fits.replicas("kww_replicas");
+        [fits.table("kww"), replicas]
     }
 }
 
@@ -165,8 +165,7 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
             "no wave vector of the cell comes close to {wave_numbers:?} 1/angstrom; ask for others with --q"
         )));
     }
-    isf.fit.start = context.settings.fit_start.unwrap_or(FIT_START);
-    isf.fit.beta = context.settings.fit_beta;
+    isf.fit = context.settings.relaxation_fit();
     Ok(Box::new(isf))
 }
 
@@ -212,7 +211,8 @@ impl Observable for CoherentScattering {
             table =
                 table.note(format!("q = {q} 1/angstrom: missing, no wave vector of the cell comes close"));
         }
-        Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note), self.fits(&rows)])
+        let [fits, replicas] = self.fits(&rows);
+        Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note), fits, replicas])
     }
 }
 

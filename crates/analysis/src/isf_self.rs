@@ -6,6 +6,9 @@
 //! neutrons (scattering length) see: the self part of what they measure together. exp(-q^2 D t) for a random walk.
 //! Hansen and McDonald, Theory of Simple Liquids (2013), section 7.4, doi:10.1016/C2010-0-66723-X.
 //!
+//! KWW fits f exp(-(t/tau)^beta) of every function ([`crate::fits::kww`]): errors from refitting without one trajectory after the
+//! other, or, of fewer than four, without one group of atoms after the other.
+//!
 //! Cost: one sine an atom, wave number, lag and frame.
 
 use std::sync::Arc;
@@ -13,19 +16,22 @@ use std::sync::Arc;
 use glam::DVec3;
 
 use crate::error::AnalysisError;
+use crate::fits::kww::KwwSettings;
+use crate::fits::kww_table::KwwTable;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
 use crate::observable::{Context, Missing, Observable};
 use crate::pair_average::{Correlation, PairAverage, groups};
 use crate::particles::Particles;
 use crate::table::Table;
-use crate::weighting::{self, weightings};
+use crate::weighting::{self, Weighting, weightings};
 
 /// Accumulates F_s of all atoms.
 pub struct SelfScattering {
     average: PairAverage<Phases>,
     particles: Particles,
     lags: Arc<Lags>,
+    fit: KwwSettings,
 }
 
 struct Phases {
@@ -66,7 +72,7 @@ fn sinc(x: f64) -> f64 {
 
 impl SelfScattering {
     /// At these wave numbers (1/angstrom).
-    pub fn new(particles: &Particles, wave_numbers: &[f64], lags: &Arc<Lags>) -> Self {
+    pub fn new(particles: &Particles, wave_numbers: &[f64], lags: &Arc<Lags>, fit: KwwSettings) -> Self {
         let kinds = particles.names.len();
         let width = kinds * (1 + wave_numbers.len());
         let slots = groups(&particles.species, kinds)
@@ -75,24 +81,43 @@ impl SelfScattering {
             .map(|(group, species)| group * width + species * (1 + wave_numbers.len()))
             .collect();
         let phases = Phases { slots, kinds, wave_numbers: wave_numbers.to_vec() };
-        Self { average: PairAverage::new(phases, lags), particles: particles.clone(), lags: Arc::clone(lags) }
+        Self {
+            average: PairAverage::new(phases, lags),
+            particles: particles.clone(),
+            lags: Arc::clone(lags),
+            fit,
+        }
     }
 
-    /// For each wave number, the weightings one after the other.
-    fn functions(&self, sums: &[f64]) -> Vec<f64> {
-        let wave_numbers = &self.average.correlation.wave_numbers;
-        let mut values = Vec::new();
-        for (place, &q) in wave_numbers.iter().enumerate() {
-            for weighting in weightings(&self.particles, q) {
-                let (mut scattered, mut norm) = (0.0, 0.0);
-                for (w, species) in weighting.weights.iter().zip(sums.chunks(1 + wave_numbers.len())) {
-                    scattered += w * w * species[1 + place];
-                    norm += w * w * species[0];
-                }
-                values.push(scattered / norm);
-            }
+    /// What the rows of the results are: the number of the wave number, the wave number, and a weighting.
+    fn functions(&self) -> Vec<(usize, f64, Weighting)> {
+        let numbered = self.average.correlation.wave_numbers.iter().copied().enumerate();
+        numbered
+            .flat_map(|(place, q)| weightings(&self.particles, q).into_iter().map(move |w| (place, q, w)))
+            .collect()
+    }
+
+    /// F_s at the wave number with this place, of the sums of one lag.
+    fn value(&self, sums: &[f64], place: usize, weighting: &Weighting) -> f64 {
+        let per_species = 1 + self.average.correlation.wave_numbers.len();
+        let (mut scattered, mut norm) = (0.0, 0.0);
+        for (w, species) in weighting.weights.iter().zip(sums.chunks(per_species)) {
+            scattered += w * w * species[1 + place];
+            norm += w * w * species[0];
         }
-        values
+        scattered / norm
+    }
+
+    /// KWW fits of all functions, from all trajectories and from each.
+    fn fits(&self, functions: &[(usize, f64, Weighting)]) -> [Table; 2] {
+        let sums = self.average.sums();
+        let mut fits = KwwTable::new();
+        for (place, q, weighting) in functions {
+            let value = |s: &[f64]| self.value(s, *place, weighting);
+            fits.add(["isf_self", &weighting.name], *q, &sums, value, &self.fit);
+        }
+        let replicas = fits.replicas("kww_replicas");
+        [fits.table("kww"), replicas]
     }
 }
 
@@ -102,12 +127,14 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
         return Err(Missing::because("a correlation in time needs at least two frames of one trajectory"));
     }
     let (particles, settings) = (context.inputs.particles(), context.settings);
-    Ok(Box::new(SelfScattering::new(particles, &settings.wave_numbers, &context.lags)))
+    let fit = settings.relaxation_fit();
+    Ok(Box::new(SelfScattering::new(particles, &settings.wave_numbers, &context.lags, fit)))
 }
 
 impl Observable for SelfScattering {
     fn key(&self) -> String {
-        format!("{:?} {}", self.average.correlation.wave_numbers, self.lags.describe())
+        let q = &self.average.correlation.wave_numbers;
+        format!("{q:?} fit {:?} {}", self.fit, self.lags.describe())
     }
 
     fn needs(&self, _: usize, _: usize) -> Needs {
@@ -120,21 +147,19 @@ impl Observable for SelfScattering {
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<Table>, Missing> {
-        let lags = self.average.finish(|sums| self.functions(sums));
-        let rows: Vec<(String, f64)> = self
-            .average
-            .correlation
-            .wave_numbers
-            .iter()
-            .flat_map(|&q| weightings(&self.particles, q).into_iter().map(move |w| (w.name, q)))
-            .collect();
+        let functions = self.functions();
+        let lags = self.average.finish(|sums| {
+            functions.iter().map(|(place, _, weighting)| self.value(sums, *place, weighting)).collect()
+        });
+        let rows: Vec<(String, f64)> = functions.iter().map(|(_, q, w)| (w.name.clone(), *q)).collect();
         let table = crate::isf_coherent::table(
             "isf_self",
             "self intermediate scattering function, sum w^2 <sin(qd)/(qd)> / sum w^2 over all atoms, 1 at t = 0",
             &rows,
             &lags,
         );
-        Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note)])
+        let [fits, replicas] = self.fits(&functions);
+        Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note), fits, replicas])
     }
 }
 
@@ -147,11 +172,16 @@ mod tests {
     use crate::inputs::Inputs;
     use crate::test_support::{Synthetic, logarithmic_blocks, random_walk};
 
-    fn measure(inputs: &Inputs, q: &[f64]) -> Table {
+    /// F_s, its fits and those of each trajectory, which begin at the first lag.
+    fn measure_and_fit(inputs: &Inputs, q: &[f64]) -> [Table; 3] {
         let lags = Arc::new(Lags::new(inputs.clocks(), 1000));
-        let mut isf = SelfScattering::new(inputs.particles(), q, &lags);
+        let mut isf = SelfScattering::new(inputs.particles(), q, &lags, KwwSettings::default());
         stream(inputs, &mut [&mut isf], &mut |_| ()).unwrap();
-        Box::new(isf).finish().unwrap().remove(0)
+        Box::new(isf).finish().unwrap().try_into().unwrap()
+    }
+
+    fn measure(inputs: &Inputs, q: &[f64]) -> Table {
+        measure_and_fit(inputs, q)[0].clone()
     }
 
     #[test]
@@ -175,6 +205,35 @@ mod tests {
             within += usize::from(deviation < 2.0);
         }
         assert!(rows > 60 && within * 100 > rows * 80, "{within} of {rows} within two errors");
+    }
+
+    #[test]
+    fn fits_of_a_random_walk_find_its_relaxation_time_for_each_species_and_wave_number() {
+        let frames = random_walk(300, &(0..400).collect::<Vec<_>>(), 5);
+        let cell = Cell::cubic(8.0).unwrap();
+        let species: Vec<usize> = (0..300).map(|i| usize::from(i >= 100)).collect();
+        let at = move |f: usize| frames[f].clone();
+        let fits = &measure_and_fit(
+            &Synthetic::new(&species, (0..400).collect(), 1.0, cell, at).inputs(),
+            &[0.3, 0.6],
+        )[1];
+        let column = |name: &str| fits.reals(name).unwrap();
+        let names: Vec<&str> =
+            fits.texts("species_or_weighting").unwrap().iter().map(String::as_str).collect();
+        assert_eq!(names, ["A", "B", "all", "A", "B", "all"]);
+        assert!(fits.texts("function").unwrap().iter().all(|f| f == "isf_self"));
+        for i in 0..fits.rows() {
+            // D = 1/2 in each direction: exp(-t/tau) with 1/tau = q^2/2.
+            let tau = 2.0 / column("q_per_angstrom")[i].powi(2);
+            for (name, exact) in [("tau_ps", tau), ("mean_tau_ps", tau), ("beta", 1.0), ("f", 1.0)] {
+                let (value, error) = (column(name)[i], column(&format!("{name}_standard_error"))[i]);
+                // Errors from 16 groups: 4 of them are exceeded once in a thousand numbers; here are 24.
+                assert!(
+                    (value - exact).abs() < 4.0 * error && error < 0.3 * exact,
+                    "{name} of {i}: {value} +- {error}"
+                );
+            }
+        }
     }
 
     #[test]

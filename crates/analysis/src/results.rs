@@ -49,19 +49,36 @@ pub struct Results {
     pub command: String,
     /// What a user should know about the inputs.
     pub notes: Vec<String>,
+    /// Stage that was analysed; empty where the files have none.
+    pub stage: String,
+    /// Mean temperature of each trajectory in that stage (K); NaN where it is not known.
+    pub temperatures: Vec<f64>,
     /// In the order of the list of observables.
     pub outcomes: Vec<Outcome>,
 }
 
 impl Results {
+    /// Mean temperature of all trajectories (K), where it is known of all of them and the same within `tolerance` (K).
+    pub fn temperature(&self, tolerance: f64) -> Option<f64> {
+        let mean = self.temperatures.iter().sum::<f64>() / self.temperatures.len() as f64;
+        // Without trajectories, or with an unknown one, the mean is NaN.
+        let alike = self.temperatures.iter().all(|t| (t - mean).abs() <= tolerance);
+        (mean.is_finite() && alike).then_some(mean)
+    }
+
     /// An observable that was measured with this key and has results.
     pub fn with_key(&self, name: &str, key: &str) -> Option<&Outcome> {
         self.outcomes.iter().find(|o| o.name == name && o.key == key && o.result.is_ok())
     }
 
-    /// A table by its name.
+    /// A table by its name; the first of several ([`Self::tables`]).
     pub fn table(&self, name: &str) -> Option<&Table> {
-        self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten().find(|t| t.name == name)
+        self.tables(name).next()
+    }
+
+    /// All tables with a name: those that several observables add rows to, as fits of relaxations.
+    pub fn tables(&self, name: &str) -> impl Iterator<Item = &Table> {
+        self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten().filter(move |t| t.name == name)
     }
 
     /// Reads `results.h5` of a directory; none where there is no such file.
@@ -96,6 +113,9 @@ impl Results {
             version: text_attribute(file, "version")?,
             command: text_attribute(file, "command")?,
             notes: text_attributes(file, "notes")?,
+            // Files of earlier versions do not say.
+            stage: text_attribute(file, "stage").unwrap_or_default(),
+            temperatures: file.attr("temperatures_K").and_then(|a| a.read_raw()).unwrap_or_default(),
             outcomes: outcomes.collect::<hdf5::Result<_>>()?,
         })
     }
@@ -103,11 +123,31 @@ impl Results {
     /// Writes `results.h5` and the CSVs into a directory, over earlier ones of the same names.
     pub fn write(&self, directory: &Path) -> Result<(), AnalysisError> {
         fs::create_dir_all(directory).map_err(|e| failed(directory, &e.to_string()))?;
+        let mut written: Vec<&str> = Vec::new();
         for table in self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten() {
+            if written.contains(&table.name.as_str()) {
+                continue;
+            }
+            written.push(&table.name);
             let path = directory.join(format!("{}.csv", table.name));
-            replace(&path, |new| fs::write(new, table.to_csv()).map_err(|e| e.to_string()))?;
+            let csv = self.csv(&table.name).map_err(|reason| failed(&path, &reason))?;
+            replace(&path, |new| fs::write(new, csv).map_err(|e| e.to_string()))?;
         }
         replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))
+    }
+
+    /// The rows of all tables with a name, below one header.
+    fn csv(&self, name: &str) -> Result<String, String> {
+        let mut text = String::new();
+        for table in self.tables(name) {
+            let csv = table.to_csv();
+            match (text.split_once('\n'), csv.split_once('\n')) {
+                (None, _) => text = csv,
+                (Some((header, _)), Some((same, rows))) if header == same => text.push_str(rows),
+                _ => return Err(format!("tables {name} of different columns")),
+            }
+        }
+        Ok(text)
     }
 
     fn to_file(&self, path: &Path) -> hdf5::Result<()> {
@@ -118,6 +158,8 @@ impl Results {
         write_text(&file, "command", &self.command)?;
         write_texts(&file, "inputs", &inputs)?;
         write_texts(&file, "notes", &self.notes)?;
+        write_text(&file, "stage", &self.stage)?;
+        file.new_attr_builder().with_data(&self.temperatures).create("temperatures_K")?;
         let group = file.create_group("observables")?;
         let order: Vec<String> = self.outcomes.iter().map(|o| o.name.clone()).collect();
         write_texts(&group, "order", &order)?;

@@ -1,6 +1,10 @@
 //! What a user chooses.
 
+use crate::fits::kww::KwwSettings;
 use crate::heterogeneity::jumps::JumpRule;
+
+/// KWW fits of functions of all atoms begin after the decay into the cage (ps): at 700 K the MSD of CKN is flattest at 1.5 ps.
+pub const FIT_START: f64 = 2.0;
 
 /// Settings of all observables. An observable's results are measured again when a setting that it uses changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,5 +54,12 @@ impl Default for Settings {
             fit_beta: None,
             memory: 4_000_000_000,
         }
+    }
+}
+
+impl Settings {
+    /// How relaxations of functions of all atoms are fitted.
+    pub fn relaxation_fit(&self) -> KwwSettings {
+        KwwSettings { start: self.fit_start.unwrap_or(FIT_START), beta: self.fit_beta }
     }
 }

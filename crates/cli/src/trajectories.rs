@@ -72,6 +72,34 @@ pub fn frames_of(reader: &TrajectoryReader, stage: Option<&Stage>) -> Vec<usize>
     (0..reader.frames()).filter(|&frame| inside(reader.step(frame))).collect()
 }
 
+/// Mean of the thermo samples of a stage (K).
+pub fn mean_temperature(reader: &TrajectoryReader, stage: &Stage) -> Option<f64> {
+    let steps = reader.thermo("step").ok()?;
+    let temperatures = reader.thermo("temperature").ok()?;
+    let (first, last) = (stage.first_step as f64, (stage.first_step + stage.steps) as f64);
+    let inside: Vec<f64> =
+        steps.iter().zip(temperatures).filter(|(s, _)| **s > first && **s <= last).map(|(_, t)| t).collect();
+    (!inside.is_empty()).then(|| inside.iter().sum::<f64>() / inside.len() as f64)
+}
+
+/// Name of the stage that is read from these files, and the mean temperature of each file in it; NaN where it is not known.
+pub fn conditions(paths: &[PathBuf], reading: Reading) -> Result<(String, Vec<f64>)> {
+    let (mut name, mut temperatures) = (String::new(), Vec::new());
+    for path in paths {
+        for file in find(path)? {
+            if is_dump(&file) {
+                temperatures.push(f64::NAN);
+                continue;
+            }
+            let reader = TrajectoryReader::open(&file)?;
+            let stage = stage(&reader, reading.stage)?;
+            temperatures.push(stage.as_ref().and_then(|s| mean_temperature(&reader, s)).unwrap_or(f64::NAN));
+            name = stage.map_or(name, |s| s.name);
+        }
+    }
+    Ok((name, temperatures))
+}
+
 /// What helps to read trajectories.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading<'a> {

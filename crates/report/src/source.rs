@@ -60,6 +60,22 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The KWW fits of one function, or, in words for the reader, why there are none.
+    pub fn fits(&self, function: &str) -> Result<Rows<'a>, String> {
+        self.of_function("kww", function)
+    }
+
+    /// Rows of one function in tables that several observables add to.
+    pub fn of_function(&self, name: &str, function: &str) -> Result<Rows<'a>, String> {
+        let of_function = |table: &&Table| {
+            table.texts("function").is_some_and(|functions| functions.iter().any(|f| f == function))
+        };
+        match self.results.tables(name).find(of_function) {
+            Some(table) => Ok(Rows { table, rows: (0..table.rows()).collect() }.with("function", function)),
+            None => Err(self.why_missing(function)),
+        }
+    }
+
     fn why_missing(&self, name: &str) -> String {
         let observable = OBSERVABLES
             .iter()

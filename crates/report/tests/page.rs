@@ -84,6 +84,16 @@ fn everything() -> Results {
         .real("beta_standard_error", "", vec![0.05, 0.05, f64::NAN])
         .real("fit_from_ps", "ps", vec![0.5, 0.5, f64::NAN])
         .text("verdict", vec!["determined".into(), "determined".into(), "not determined: two points".into()]);
+    let kww_self = Table {
+        columns: kww
+            .columns
+            .iter()
+            .filter(|c| c.name != "function")
+            .cloned()
+            .chain(Table::new("", "").text("function", words("isf_self", 3)).columns)
+            .collect(),
+        ..kww.clone()
+    };
     let kww_jumping_only = Table::new("kww_jumping_only", "")
         .text("function", words("isf_jumping_only", 2))
         .text("species_or_weighting", vec!["all".into(), "J only moves".into()])
@@ -146,6 +156,7 @@ fn everything() -> Results {
         isf,
         only,
         kww_jumping_only,
+        kww_self,
         kww,
         density,
         quantity("glass_transition", &[("T_g", 410.0)]),

@@ -1,4 +1,7 @@
-//! A table of KWW fits of correlation functions, one row a function.
+//! A table of KWW fits of correlation functions, one row a function; and of those of each trajectory by itself.
+//!
+//! Replicas of a glass differ from one another: their own relaxation times are what a trimmed mean is taken of
+//! ([`super::trimmed_mean`]). The fit of one trajectory has no error.
 
 use super::kww::{self, Kww, KwwSettings};
 use super::{Estimate, Undetermined};
@@ -14,6 +17,18 @@ pub struct KwwTable {
     q: Vec<f64>,
     from: Vec<f64>,
     numbers: [Vec<f64>; 8],
+    verdict: Vec<String>,
+    replicas: ReplicaRows,
+}
+
+/// Fits of single trajectories.
+#[derive(Clone, Debug, Default)]
+struct ReplicaRows {
+    function: Vec<String>,
+    species: Vec<String>,
+    q: Vec<f64>,
+    trajectory: Vec<i64>,
+    numbers: [Vec<f64>; 4],
     verdict: Vec<String>,
 }
 
@@ -32,19 +47,36 @@ impl KwwTable {
         value: impl Fn(&[f64]) -> f64,
         settings: &KwwSettings,
     ) {
-        let found = fit(sums, value, settings);
+        let found = fit(sums, &value, settings);
         self.function.push(function.to_string());
         self.species.push(species.to_string());
         self.q.push(q);
         self.from.push(settings.start);
-        let unknown = Estimate { value: f64::NAN, error: f64::NAN };
-        let (estimates, verdict) = match found {
-            Ok(k) => ([k.amplitude, k.tau, k.beta, k.mean_tau], "determined".to_string()),
-            Err(undetermined) => ([unknown; 4], undetermined.to_string().replace(',', ";")),
-        };
+        let (estimates, verdict) = estimates(found);
         self.verdict.push(verdict);
         let numbers = estimates.into_iter().flat_map(|e| [e.value, e.error]);
         self.numbers.iter_mut().zip(numbers).for_each(|(column, v)| column.push(v));
+        let trajectories = sums.first().map_or(0, |lag| lag.trajectories.len());
+        for trajectory in 0..trajectories {
+            let found = fit_trajectory(sums, trajectory, &value, settings);
+            self.replicas.add([function, species], q, trajectory, found);
+        }
+    }
+
+    /// The fits of each trajectory by itself.
+    pub fn replicas(&self, name: &str) -> Table {
+        let rows = self.replicas.clone();
+        let definition = "fits of f exp(-(t/tau)^beta) to each trajectory by itself, numbered from 0 in the order of the inputs";
+        let mut table = Table::new(name, definition)
+            .text("function", rows.function)
+            .text("species_or_weighting", rows.species)
+            .real("q_per_angstrom", "1/angstrom", rows.q)
+            .integer("trajectory", rows.trajectory);
+        let columns = [("f", ""), ("tau_ps", "ps"), ("beta", ""), ("mean_tau_ps", "ps")];
+        for ((name, unit), values) in columns.into_iter().zip(rows.numbers) {
+            table = table.real(name, unit, values);
+        }
+        table.text("verdict", rows.verdict)
     }
 
     /// The table.
@@ -71,6 +103,45 @@ impl KwwTable {
     }
 }
 
+impl ReplicaRows {
+    fn add(
+        &mut self,
+        [function, species]: [&str; 2],
+        q: f64,
+        trajectory: usize,
+        found: Result<Kww, Undetermined>,
+    ) {
+        self.function.push(function.to_string());
+        self.species.push(species.to_string());
+        self.q.push(q);
+        self.trajectory.push(i64::try_from(trajectory).unwrap_or(i64::MAX));
+        let (estimates, verdict) = estimates(found);
+        self.verdict.push(verdict);
+        self.numbers.iter_mut().zip(estimates).for_each(|(column, e)| column.push(e.value));
+    }
+}
+
+/// f, tau, beta, <tau>, and the verdict; commas of a reason, which would separate columns, become semicolons.
+fn estimates(found: Result<Kww, Undetermined>) -> ([Estimate; 4], String) {
+    let unknown = Estimate { value: f64::NAN, error: f64::NAN };
+    match found {
+        Ok(k) => ([k.amplitude, k.tau, k.beta, k.mean_tau], "determined".to_string()),
+        Err(undetermined) => ([unknown; 4], undetermined.to_string().replace(',', ";")),
+    }
+}
+
+/// The fit of one trajectory, over the lags that it has.
+fn fit_trajectory(
+    sums: &[LagSums],
+    trajectory: usize,
+    value: impl Fn(&[f64]) -> f64,
+    settings: &KwwSettings,
+) -> Result<Kww, Undetermined> {
+    let at = |lag: &LagSums| (lag.time, value(&lag.trajectories[trajectory]));
+    let (t, curve): (Vec<f64>, Vec<f64>) = sums.iter().map(at).filter(|(_, v)| v.is_finite()).unzip();
+    kww::fit(&t, &[curve], None, settings)
+}
+
 fn fit(sums: &[LagSums], value: impl Fn(&[f64]) -> f64, settings: &KwwSettings) -> Result<Kww, Undetermined> {
     let trajectories = sums.first().map_or(0, |lag| lag.trajectories.len());
     let units = |lag: &LagSums| -> Vec<f64> {
@@ -91,6 +162,32 @@ fn fit(sums: &[LagSums], value: impl Fn(&[f64]) -> f64, settings: &KwwSettings) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_trajectory_has_a_fit_of_its_own() {
+        let tau = [20.0, 40.0, f64::INFINITY];
+        let lag = |k: i32| {
+            let t = 1.3f64.powi(k);
+            // The second trajectory is shorter than the others; the third does not relax.
+            let of = |(i, tau): (usize, f64)| match (i, k) {
+                (1, 25..) => vec![0.0, 0.0],
+                _ => vec![2.0, 1.8 * (-(t / tau).sqrt()).exp()],
+            };
+            let trajectories = tau.into_iter().enumerate().map(of).collect();
+            LagSums { time: t, groups: vec![vec![1.0, 0.9 * (-(t / 30.0).sqrt()).exp()]; 4], trajectories }
+        };
+        let sums: Vec<LagSums> = (0..30).map(lag).collect();
+        let mut rows = KwwTable::new();
+        let settings = KwwSettings { start: 1.0, beta: None };
+        rows.add(["isf_self", "all"], 3.7, &sums, |s| s[1] / s[0], &settings);
+        let replicas = rows.replicas("kww_replicas");
+        let found = replicas.reals("tau_ps").unwrap();
+        // Exact data: convergence.
+        assert!((found[0] - 20.0).abs() < 1e-4 && (found[1] - 40.0).abs() < 1e-4 && found[2].is_nan());
+        let verdicts = replicas.texts("verdict").unwrap();
+        assert!(verdicts[1] == "determined" && verdicts[2].starts_with("not determined"));
+        assert!((rows.table("kww").reals("tau_ps").unwrap()[0] - 30.0).abs() < 1e-4);
+    }
 
     #[test]
     fn units_of_all_lags_are_fitted() {

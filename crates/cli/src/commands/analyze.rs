@@ -185,7 +185,8 @@ impl Analyze {
             bar.update(p.frames, p.of);
         });
         bar.clear();
-        let results = assemble(&inputs, outcomes?, earlier);
+        let (stage, temperatures) = trajectories::conditions(&self.inputs, reading)?;
+        let results = Results { stage, temperatures, ..assemble(&inputs, outcomes?, earlier) };
         results.write(&directory)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
@@ -256,6 +257,7 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
         command: std::env::args().collect::<Vec<_>>().join(" "),
         notes: inputs.notes(),
         outcomes: all,
+        ..Results::default()
     }
 }
 

@@ -125,7 +125,7 @@ fn title(reader: &TrajectoryReader, stage: Option<&Stage>, replicas: usize) -> R
     let mut parts = Vec::new();
     if let Some(stage) = stage {
         parts.push(format!("stage “{}”", stage.name));
-        if let Some(temperature) = mean_temperature(reader, stage) {
+        if let Some(temperature) = trajectories::mean_temperature(reader, stage) {
             parts.push(format!("{temperature:.0} K"));
         }
     }
@@ -141,16 +141,6 @@ fn title(reader: &TrajectoryReader, stage: Option<&Stage>, replicas: usize) -> R
         bail!("{}: holds nothing to draw", reader.path().display());
     }
     Ok(parts.join(", "))
-}
-
-/// Mean of the thermo samples of a stage (K).
-pub fn mean_temperature(reader: &TrajectoryReader, stage: &Stage) -> Option<f64> {
-    let steps = reader.thermo("step").ok()?;
-    let temperatures = reader.thermo("temperature").ok()?;
-    let (first, last) = (stage.first_step as f64, (stage.first_step + stage.steps) as f64);
-    let inside: Vec<f64> =
-        steps.iter().zip(temperatures).filter(|(s, _)| **s > first && **s <= last).map(|(_, t)| t).collect();
-    (!inside.is_empty()).then(|| inside.iter().sum::<f64>() / inside.len() as f64)
 }
 
 fn peaks(pairs: &[PairDistribution]) -> String {

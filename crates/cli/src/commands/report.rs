@@ -11,7 +11,6 @@ use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::TrajectoryReader;
 
 use super::analyze::Analyze;
-use super::plot::mean_temperature;
 use crate::{Outcome, console, trajectories};
 
 /// Draw what was measured of a run: one self-contained HTML page, and every figure as SVG and PNG
@@ -96,7 +95,7 @@ fn facts(run: &Path, results: &Results) -> Result<Facts> {
     let files = if results.inputs.is_empty() { trajectories::find(run)? } else { results.inputs.clone() };
     let first = files.first().context("the results name no trajectory; analyse the run again")?;
     let reader = TrajectoryReader::open(first)?;
-    let stage = trajectories::stage(&reader, None)?;
+    let stage = trajectories::stage(&reader, (!results.stage.is_empty()).then_some(&results.stage[..]))?;
     let frames = trajectories::frames_of(&reader, stage.as_ref());
     let duration = match (frames.first(), frames.last()) {
         (Some(&first), Some(&last)) => Some(reader.time(last) - reader.time(first)),
@@ -116,7 +115,7 @@ fn facts(run: &Path, results: &Results) -> Result<Facts> {
     Ok(Facts {
         title: title(&text).unwrap_or_else(|| run.display().to_string()),
         stage: stage.as_ref().map_or(String::new(), |s| s.name.clone()),
-        temperature: stage.as_ref().and_then(|s| mean_temperature(&reader, s)),
+        temperature: stage.as_ref().and_then(|s| trajectories::mean_temperature(&reader, s)),
         duration,
         atoms: reader.particles(),
         replicas: files.len(),

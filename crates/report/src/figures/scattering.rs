@@ -61,7 +61,7 @@ impl Fit {
 
 /// All fits of the X-ray weighted coherent function.
 pub(super) fn fits<'a>(source: &Source<'a>) -> Option<Rows<'a>> {
-    Some(source.table("kww").ok()?.with("function", "isf_coherent").with("species_or_weighting", "xray"))
+    Some(source.fits("isf_coherent").ok()?.with("species_or_weighting", "xray"))
 }
 
 fn content(source: &Source) -> Result<Content, String> {

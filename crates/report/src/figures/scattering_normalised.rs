@@ -15,7 +15,7 @@ pub fn panel(source: &Source) -> Panel {
         "3b",
         TITLE,
         "*F*(*q*, *t*)/*f* against *t*/*τ*, *f* and *τ* from fits *f* exp(−(*t*/*τ*)^{β}). Symbols: X-ray weighted, coherent. “J only moves”: the self function of window means, every ion alike, with ions that did not jump held where they were; over *f* and *τ* of the same function as all ions move.",
-        "Functions of one shape fall on one curve, whatever their times. Dotted: the fits. Dashed: J only moves.",
+        "Functions of one shape fall on one curve, whatever their times. Dotted: the fits. Dashed: J only moves. Drawn from where the fits begin: the decay into the cage comes before.",
         content(source),
     )
 }
@@ -43,8 +43,7 @@ fn content(source: &Source) -> Result<Content, String> {
         let ink = ink_of(&curves, *q);
         let height = 0.92 - 0.08 * index as f64;
         let places = scaled(points, fit);
-        let law =
-            places.iter().filter(|p| p.0 * fit.tau >= fit.from).map(|p| (p.0, (-p.0.powf(fit.beta)).exp()));
+        let law = places.iter().map(|p| (p.0, (-p.0.powf(fit.beta)).exp()));
         chart = chart
             .line(law, ink, Dash::Dotted)
             .markers(places, ink, if index == 0 { Marker::Square } else { Marker::Triangle })
@@ -52,7 +51,11 @@ fn content(source: &Source) -> Result<Content, String> {
     }
     for (q, curve) in &jumping_only {
         if let Ok(curve) = curve {
-            chart = chart.line(curve.iter().copied(), ink_of(&curves, *q), Dash::Dashed);
+            let ink = ink_of(&curves, *q);
+            chart = chart.line(curve.iter().copied(), ink, Dash::Dashed);
+            if let Some(last) = curve.last() {
+                chart = chart.end_label(&format!("J only, {}", significant(*q, 2)), last.1, ink);
+            }
         }
     }
     let remarks: Vec<String> = jumping_only
@@ -74,8 +77,13 @@ fn ink_of(curves: &[(f64, Vec<Point>)], q: f64) -> Ink {
     Ink::nth(curves.iter().position(|(other, _)| *other == q).unwrap_or(0))
 }
 
+/// From where the fit begins.
 fn scaled(points: &[Point], fit: &Fit) -> Vec<(f64, f64)> {
-    points.iter().filter(|p| p.x > 0.0).map(|p| (p.x / fit.tau, p.y / fit.amplitude)).collect()
+    points
+        .iter()
+        .filter(|p| p.x > 0.0 && p.x >= fit.from)
+        .map(|p| (p.x / fit.tau, p.y / fit.amplitude))
+        .collect()
 }
 
 fn jumping_only_rows<'a>(source: &Source<'a>) -> Result<Rows<'a>, String> {

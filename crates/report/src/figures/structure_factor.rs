@@ -1,6 +1,6 @@
 //! Fig. 1a: the X-ray structure factor S(q).
 
-use super::{abscissae, highest, ordinates, with_band};
+use super::{highest, ordinates, with_band};
 use crate::chart::{Axis, Chart, Dash, Picture};
 use crate::panel::{Content, Panel};
 use crate::paper::{self, Quantity};
@@ -25,7 +25,8 @@ fn content(source: &Source) -> Result<Content, String> {
     let rows = source.table("structure_factor")?.with("pair_or_weighting", "xray");
     let points = rows.curve("q_per_angstrom");
     let peak = highest(&points).ok_or("The results have no X-ray structure factor.")?;
-    let x = Axis::linear_over("*q* (Å^{−1})", abscissae([&points]));
+    let last = points.iter().map(|p| p.x).fold(0.0, f64::max);
+    let x = Axis::linear("*q* (Å^{−1})", 0.0, last);
     let y = Axis::linear_over("*S*(*q*)", ordinates([&points])).down_to(0.0);
     let chart = Chart::new(x, y).horizontal(1.0, Ink::Faint, Dash::Dashed);
     let chart = with_band(chart, &points, Ink::Blue, Dash::Solid);
