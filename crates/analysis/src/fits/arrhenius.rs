@@ -19,6 +19,12 @@ pub struct Arrhenius {
     pub activation_energy: Estimate,
     /// ln of tau_0, in the unit in which the times were given.
     pub ln_tau_0: Estimate,
+    /// Covariance of E and ln tau_0 (kJ/mol).
+    pub covariance: f64,
+    /// Sum of squared weighted residuals of ln tau.
+    pub chi_squared: f64,
+    /// Points minus two.
+    pub degrees_of_freedom: usize,
 }
 
 impl Arrhenius {
@@ -45,7 +51,14 @@ pub fn fit(times: Points) -> Result<Arrhenius, Undetermined> {
     let ln: Vec<f64> = times.y.iter().map(|tau| tau.ln()).collect();
     let errors: Option<Vec<f64>> = times.errors.map(|e| e.iter().zip(times.y).map(|(e, y)| e / y).collect());
     let found = line::fit(Points { x: &inverse, y: &ln, errors: errors.as_deref() })?;
-    Ok(Arrhenius { activation_energy: found.slope, ln_tau_0: found.at(0.0) })
+    Ok(Arrhenius {
+        activation_energy: found.slope,
+        ln_tau_0: found.at(0.0),
+        // ln tau_0 = height - slope x centre, and height and slope are independent.
+        covariance: -found.centre * found.slope.error.powi(2),
+        chi_squared: found.chi_squared,
+        degrees_of_freedom: found.degrees_of_freedom,
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod line;
 pub mod parameters;
 pub mod power_law;
 pub mod refit;
+pub mod temperatures;
 pub mod trimmed_mean;
 pub mod vogel_fulcher_tammann;
 

@@ -1,7 +1,7 @@
 //! Trimmed mean: what runs have in common without the farthest of them.
 //!
 //! Saito et al., Acta Mater. (2024), doi:10.1016/j.actamat.2024.120536, average the six middle relaxation times of ten runs. For n
-//! values this leaves out floor(n/5) at either end. Standard error from the Winsorised variance s_w^2 (values beyond the cut are
+//! values this leaves out floor(n/5) at either end, unless a number is given. Standard error from the Winsorised variance s_w^2 (values beyond the cut are
 //! replaced by the nearest that is kept): s_w / ((1 - 2 g/n) sqrt(n)); Tukey and McLaughlin, Sankhya A 25, 331 (1963).
 
 use super::{Estimate, Undetermined};
@@ -15,12 +15,23 @@ pub fn trimmed_mean(values: &[f64]) -> Result<Estimate, Undetermined> {
     if n < LEFT_OUT {
         return Err(Undetermined::because(format!("a trimmed mean of {n} runs; it needs {LEFT_OUT}")));
     }
+    trimmed_mean_without(values, n / LEFT_OUT)
+}
+
+/// The mean of all but the `cut` largest and the `cut` smallest values, of which at least two are left.
+pub fn trimmed_mean_without(values: &[f64], cut: usize) -> Result<Estimate, Undetermined> {
+    let n = values.len();
+    if n < 2 * cut + 2 {
+        return Err(Undetermined::because(format!(
+            "{n} values without the {cut} largest and the {cut} smallest; at least {} are needed",
+            2 * cut + 2
+        )));
+    }
     if values.iter().any(|v| !v.is_finite()) {
         return Err(Undetermined::because("a run has no finite value"));
     }
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let cut = n / LEFT_OUT;
     let kept = &sorted[cut..n - cut];
     let value = kept.iter().sum::<f64>() / kept.len() as f64;
     let winsorised: Vec<f64> = sorted.iter().map(|v| v.clamp(kept[0], kept[kept.len() - 1])).collect();
@@ -44,6 +55,11 @@ mod tests {
         // 3, 3, 3, 4, 5, 6, 7, 8, 8, 8 have mean 5.5 and variance 42.5/9.
         let exact = (42.5f64 / 9.0).sqrt() / (0.6 * 10f64.sqrt());
         assert!((found.error - exact).abs() < 1e-12);
+        assert_eq!(trimmed_mean_without(&runs, 2).unwrap(), found);
+        // None left out: the usual mean and its standard error, of 1, 2, 3, 4: 2.5 +- sqrt(5/3)/2.
+        let plain = trimmed_mean_without(&[1.0, 4.0, 2.0, 3.0], 0).unwrap();
+        assert!(plain.value == 2.5 && (plain.error - (5.0f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
+        assert!(trimmed_mean_without(&runs[..5], 2).is_err());
         assert!(trimmed_mean(&runs[..4]).is_err());
         assert!(trimmed_mean(&[1.0, 2.0, 3.0, f64::NAN, 4.0]).is_err());
     }

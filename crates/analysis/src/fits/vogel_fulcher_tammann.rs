@@ -45,6 +45,18 @@ impl VogelFulcherTammann {
         LogTime.value(&self.solution.parameters, temperature).exp()
     }
 
+    /// The fit itself; its parameters: ln tau_0, D T_0 (K), T_0 (K).
+    pub fn solution(&self) -> &Solution {
+        &self.solution
+    }
+
+    /// D = (D T_0)/T_0, large for a strong liquid.
+    pub fn strength(&self) -> Estimate {
+        let (b, c) = (self.solution.parameters[1], self.solution.parameters[2]);
+        let error = self.solution.propagated_error(&[0.0, 1.0 / c, -b / (c * c)]);
+        Estimate { value: b / c, error }
+    }
+
     /// Fragility m at the glass transition temperature (K), which must lie above T_0.
     pub fn fragility(&self, glass_transition: f64) -> Result<Estimate, Undetermined> {
         let (b, c) = (self.solution.parameters[1], self.solution.parameters[2]);
