@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import backends
 import cooling
 import density
 import drift
@@ -19,16 +20,19 @@ import melt
 
 CONFIGS = Path(__file__).parent / "configs"
 
-# Name of a check: the configuration that it runs, and what it does with the run directory.
+# Name of a check: the runs that it needs, each a configuration and a backend ("" for that of the configuration), and what it
+# does with their directories.
 CHECKS = {
-    "melt": ("melt-nvt-4fs", melt.check),
-    "kinetic": ("melt-nvt-4fs", lambda d: ensembles.check_kinetic(d, "produce")),
-    "density": ("density-and-cooling", density.check),
-    "cooling": ("density-and-cooling", cooling.check),
-    "pressures": ("two-pressures", lambda d: ensembles.check_pressures(d, "produce")),
-    "drift-4fs": ("drift-4fs", lambda d: drift.check(d, "nve")),
-    "drift-1fs": ("drift-1fs", lambda d: drift.check(d, "nve")),
-    "melt-2fs": ("melt-nvt-2fs", melt.check),
+    "melt": ([("melt-nvt-4fs", "")], melt.check),
+    "kinetic": ([("melt-nvt-4fs", "")], lambda d: ensembles.check_kinetic(d, "produce")),
+    "density": ([("density-and-cooling", "")], density.check),
+    "cooling": ([("density-and-cooling", "")], cooling.check),
+    "pressures": ([("two-pressures", "")], lambda d: ensembles.check_pressures(d, "produce")),
+    "drift-4fs": ([("drift-4fs", "")], lambda d: drift.check(d, "nve")),
+    "drift-1fs": ([("drift-1fs", "")], lambda d: drift.check(d, "nve")),
+    "melt-2fs": ([("melt-nvt-2fs", "")], melt.check),
+    "drift-gpu": ([("drift-4fs", "gpu")], lambda d: drift.check(d, "nve")),
+    "backends": ([("melt-small", "cpu"), ("melt-small", "gpu")], backends.check),
 }
 
 
@@ -43,14 +47,17 @@ def main():
     arguments.dir.mkdir(parents=True, exist_ok=True)
     failed = []
     for name in arguments.only:
-        config, check = CHECKS[name]
-        directory = arguments.dir / config
-        if not arguments.no_run:
+        runs, check = CHECKS[name]
+        directories = [arguments.dir / (f"{config}-{backend}" if backend else config) for config, backend in runs]
+        for (config, backend), directory in zip(runs, directories):
+            if arguments.no_run:
+                continue
             threads = ["--threads", str(arguments.threads)] if arguments.threads else []
-            command = [arguments.vitrion, *threads, "run", CONFIGS / f"{config}.toml", "--dir", directory]
+            chosen = ["--backend", backend] if backend else []
+            command = [arguments.vitrion, *threads, "run", CONFIGS / f"{config}.toml", "--dir", directory, *chosen]
             print(f"\n{name}: {' '.join(map(str, command))}", flush=True)
             subprocess.run(command, check=True)
-        if not check(directory):
+        if not check(*directories):
             failed.append(name)
         sys.stdout.flush()
     if failed:

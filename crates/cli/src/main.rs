@@ -3,6 +3,7 @@
 mod commands;
 mod console;
 mod figures;
+mod headless;
 mod kernels;
 mod progress;
 mod reference_outputs;
@@ -73,6 +74,7 @@ pub enum Outcome {
 }
 
 fn main() -> ExitCode {
+    headless::quiet_device_selection();
     let cli = Cli::parse();
     match execute(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

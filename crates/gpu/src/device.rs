@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wgpu::{Adapter, AdapterInfo, DeviceType, Features, Limits};
 
 use crate::error::GpuError;
+use crate::pipelines::Compiler;
 
 /// Threads in a workgroup of every kernel.
 pub const WORKGROUP: u32 = 256;
@@ -91,6 +92,7 @@ pub struct Device {
     pub adapter: AdapterSummary,
     pub(crate) handle: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
+    pub(crate) compiler: Compiler,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -110,7 +112,7 @@ impl Device {
         if let Some(missing) = summary.missing {
             return Err(GpuError::Insufficient { adapter: summary.info.name, missing });
         }
-        let optional = Features::TIMESTAMP_QUERY;
+        let optional = Features::TIMESTAMP_QUERY | Features::PIPELINE_CACHE;
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("vitrion"),
             required_features: adapter.features() & optional,
@@ -131,7 +133,8 @@ impl Device {
             lost(format!("device lost ({reason:?}): {message}"));
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured(error.to_string())));
-        Ok(Self { adapter: summary, handle: device, queue, failure })
+        let compiler = Compiler::new(&device, &summary.info);
+        Ok(Self { adapter: summary, handle: device, queue, compiler, failure })
     }
 
     /// Name of the adapter.

@@ -15,6 +15,7 @@ pub mod error;
 pub mod force_kernel;
 pub mod fourier;
 pub mod layout;
+mod pipelines;
 pub mod shaders;
 pub mod system;
 mod tables;

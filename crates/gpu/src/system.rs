@@ -6,15 +6,12 @@ use std::sync::Arc;
 use bytemuck::{Pod, cast_slice};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
-use wgpu::naga;
-use wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
-    BindingType, Buffer, BufferBindingType, BufferUsages, CommandEncoder, ComputePipeline, ShaderStages,
-};
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferUsages, CommandEncoder};
 
 use crate::device::Device;
 use crate::error::GpuError;
 use crate::layout::{Replica, section};
+use crate::pipelines::Pipeline;
 use crate::shaders::{Dimensions, Kernel, Variant, source};
 use crate::tables::Tables;
 
@@ -26,13 +23,6 @@ pub enum Target {
     Motion,
     /// For observers.
     Observers,
-}
-
-/// A kernel ready to be dispatched.
-struct Pipeline {
-    pipeline: ComputePipeline,
-    /// Names of the buffers it binds, and their places.
-    bindings: Vec<(String, u32)>,
 }
 
 /// A system on a device.
@@ -377,7 +367,7 @@ impl System {
     fn prepare(&mut self, kernel: Kernel, variant: Variant, target: Target) {
         if !self.pipelines.contains_key(&(kernel, variant)) {
             let text = source(kernel, variant, &self.dimensions, &self.places);
-            let pipeline = compile(&self.device.handle, kernel, &text);
+            let pipeline = self.device.compiler.compile(&self.device.handle, kernel, &text);
             self.pipelines.insert((kernel, variant), pipeline);
         }
         if !self.groups.contains_key(&(kernel, variant, target)) {
@@ -407,58 +397,3 @@ impl System {
 /// Buffers that hold the state, and their copies.
 const BACKUP: [(&str, &str); 3] =
     [("bodies", "kept_bodies"), ("replicas", "kept_replicas"), ("atoms", "kept_atoms")];
-
-/// Compiles a kernel. Its bindings follow from the source, so that buffers are bound by name.
-fn compile(device: &wgpu::Device, kernel: Kernel, text: &str) -> Pipeline {
-    let bindings = storage_bindings(text);
-    let entries: Vec<BindGroupLayoutEntry> = bindings
-        .iter()
-        .map(|(_, binding, read_only)| BindGroupLayoutEntry {
-            binding: *binding,
-            visibility: ShaderStages::COMPUTE,
-            ty: BindingType::Buffer {
-                ty: BufferBindingType::Storage { read_only: *read_only },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        })
-        .collect();
-    let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
-        label: Some(kernel.name()),
-        entries: &entries,
-    });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(kernel.name()),
-        bind_group_layouts: &[Some(&layout)],
-        immediate_size: 0,
-    });
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(kernel.name()),
-        source: wgpu::ShaderSource::Wgsl(text.into()),
-    });
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(kernel.name()),
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some(kernel.name()),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            zero_initialize_workgroup_memory: false,
-            ..Default::default()
-        },
-        cache: None,
-    });
-    Pipeline { pipeline, bindings: bindings.into_iter().map(|(name, binding, _)| (name, binding)).collect() }
-}
-
-/// Name, binding and whether it is only read, of every storage buffer of a kernel.
-fn storage_bindings(text: &str) -> Vec<(String, u32, bool)> {
-    // The compiler reports the errors of a source that cannot be parsed.
-    let Ok(module) = naga::front::wgsl::parse_str(text) else { return Vec::new() };
-    let storage = module.global_variables.iter().filter_map(|(_, variable)| {
-        let naga::AddressSpace::Storage { access } = variable.space else { return None };
-        let binding = variable.binding?.binding;
-        Some((variable.name.clone()?, binding, !access.contains(naga::StorageAccess::STORE)))
-    });
-    storage.collect()
-}
