@@ -31,6 +31,7 @@ pub mod scattering;
 pub mod settings;
 pub mod structure_factor;
 pub mod table;
+pub mod temperature_series;
 pub mod thermodynamics;
 pub mod van_hove;
 pub mod wave_vectors;

@@ -5,6 +5,8 @@
 //! dimensions, and where nothing moved. Species `all`: every centre counts alike. Rahman, Phys. Rev. 136, A405 (1964),
 //! doi:10.1103/PhysRev.136.A405.
 //!
+//! Diffusion coefficients D of the lags over which the MSD grows as t: [`crate::fits::diffusion`].
+//!
 //! Cost: one difference of positions a centre, lag and frame.
 
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use glam::DVec3;
 
 use crate::error::AnalysisError;
+use crate::fits::diffusion;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
 use crate::observable::{Context, Missing, Observable};
@@ -129,6 +132,22 @@ impl MeanSquaredDisplacement {
     }
 }
 
+impl MeanSquaredDisplacement {
+    /// D of each species that has centres, and of all.
+    fn diffusion(&self) -> Table {
+        let present = self.counts.iter().map(|n| *n > 0).chain([true]);
+        let names = self.names.iter().map(String::as_str).chain(["all"]);
+        let msd = |species: usize| move |sums: &[f64]| msd_and_alpha_2(sums)[2 * species];
+        let species: Vec<_> = names
+            .zip(present)
+            .enumerate()
+            .filter(|(_, (_, present))| *present)
+            .map(|(species, (name, _))| (name.to_string(), msd(species)))
+            .collect();
+        diffusion::table(&self.average.sums(), &species)
+    }
+}
+
 /// MSD and alpha_2 of each species and of all, from sums.
 fn msd_and_alpha_2(sums: &[f64]) -> Vec<f64> {
     let mut all = [0.0; MOMENTS];
@@ -191,6 +210,7 @@ impl Observable for MeanSquaredDisplacement {
                 column(|p| p.alpha_2),
                 column(|p| p.alpha_2_error),
             ),
+            self.diffusion(),
         ])
     }
 }

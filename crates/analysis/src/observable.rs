@@ -85,7 +85,7 @@ pub const OBSERVABLES: &[Entry] = &[
         tables: &["structure_factor", "reduced_pdf", "sq"],
         prepare: structure_factor::prepare,
     },
-    Entry { name: "msd", tables: &["msd", "alpha_2"], prepare: msd::prepare },
+    Entry { name: "msd", tables: &["msd", "alpha_2", "diffusion"], prepare: msd::prepare },
     Entry { name: "isf_self", tables: &["isf_self", "kww", "kww_replicas"], prepare: isf_self::prepare },
     Entry {
         name: "isf_coherent",

@@ -155,6 +155,22 @@ impl<C: Correlation> PairAverage<C> {
     }
 }
 
+/// Times, and a curve of `value` for each independent unit: trajectories if there are four, else groups of particles or wave
+/// vectors. Lags that not every unit reaches are left out: they would change the set of units along the curve.
+pub fn unit_curves(sums: &[LagSums], value: impl Fn(&[f64]) -> f64) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let trajectories = sums.first().map_or(0, |lag| lag.trajectories.len());
+    let units = |lag: &LagSums| -> Vec<f64> {
+        let parts = if trajectories >= jackknife::FEWEST_UNITS { &lag.trajectories } else { &lag.groups };
+        // A unit without data has no value: 0/0.
+        parts.iter().map(|p| value(p)).filter(|v| v.is_finite()).collect()
+    };
+    let rows: Vec<(f64, Vec<f64>)> = sums.iter().map(|lag| (lag.time, units(lag))).collect();
+    let most = rows.iter().map(|(_, r)| r.len()).max().unwrap_or(0);
+    let complete: Vec<&(f64, Vec<f64>)> = rows.iter().filter(|(_, r)| r.len() == most).collect();
+    let curve = |unit: usize| complete.iter().map(|(_, r)| r[unit]).collect();
+    (complete.iter().map(|(t, _)| *t).collect(), (0..most).map(curve).collect())
+}
+
 /// Units that something was added to.
 fn used<'a>(units: impl IntoIterator<Item = &'a Vec<f64>>) -> Vec<Vec<f64>> {
     units.into_iter().filter(|sums| sums.iter().any(|x| *x != 0.0)).cloned().collect()

@@ -36,6 +36,8 @@ Examples:
   vitrion new ckn melt          a commented configuration and its force field, in melt/
   vitrion run melt/ckn.toml     run it in ckn-run/, or go on with it
   vitrion analyze ckn-run       measure structure and dynamics, with errors, into tables
+  vitrion report ckn-run        one HTML page of figures
+  vitrion fit run-*             laws over runs at several temperatures
   vitrion plot ckn-run          draw g(r) and the mean squared displacement
   vitrion forces x.data --force-field ckn-rigid --out forces.csv
 
@@ -52,6 +54,7 @@ enum Command {
     Run(commands::run::Run),
     Analyze(commands::analyze::Analyze),
     Report(commands::report::Report),
+    Fit(commands::fit::Fit),
     Plot(commands::plot::Plot),
     Info(commands::info::Info),
     Convert(commands::convert::Convert),
@@ -101,6 +104,7 @@ fn execute(cli: Cli) -> Result<Outcome> {
         Command::Run(command) => command.execute(),
         Command::Analyze(command) => command.execute(),
         Command::Report(command) => command.execute(),
+        Command::Fit(command) => command.execute(),
         Command::Plot(command) => command.execute(),
         Command::Info(command) => command.execute(),
         Command::Convert(command) => command.execute(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::chart::Picture;
 use crate::figures::Figure;
 use crate::raster::{self, RasterError};
 
@@ -45,12 +46,17 @@ pub fn write_figures(directory: &Path, figures: &[Figure]) -> Result<usize, File
         .map_err(|source| FilesError::Write { path: directory.to_path_buf(), source })?;
     let mut count = 0;
     for picture in figures.iter().flat_map(|f| &f.panels).filter_map(|panel| panel.drawing.as_ref().ok()) {
-        let id = picture.id();
-        write(&directory.join(format!("{id}.svg")), picture.file().as_bytes())?;
-        let png = raster::png(&picture.to_rasterise(), PIXELS)
-            .map_err(|source| FilesError::Png { id: id.to_string(), source })?;
-        write(&directory.join(format!("{id}.png")), &png)?;
+        write_picture(directory, picture)?;
         count += 1;
     }
     Ok(count)
+}
+
+/// Writes a picture as `ID.svg` and `ID.png`, over earlier ones.
+pub fn write_picture(directory: &Path, picture: &Picture) -> Result<(), FilesError> {
+    let id = picture.id();
+    write(&directory.join(format!("{id}.svg")), picture.file().as_bytes())?;
+    let png = raster::png(&picture.to_rasterise(), PIXELS)
+        .map_err(|source| FilesError::Png { id: id.to_string(), source })?;
+    write(&directory.join(format!("{id}.png")), &png)
 }

@@ -17,3 +17,4 @@ pub mod quantity;
 pub mod raster;
 pub mod source;
 pub mod style;
+pub mod temperature_figure;

@@ -5,8 +5,7 @@
 
 use super::kww::{self, Kww, KwwSettings};
 use super::{Estimate, Undetermined};
-use crate::jackknife::FEWEST_UNITS;
-use crate::pair_average::LagSums;
+use crate::pair_average::{LagSums, unit_curves};
 use crate::table::Table;
 
 /// Rows of fits.
@@ -143,19 +142,7 @@ fn fit_trajectory(
 }
 
 fn fit(sums: &[LagSums], value: impl Fn(&[f64]) -> f64, settings: &KwwSettings) -> Result<Kww, Undetermined> {
-    let trajectories = sums.first().map_or(0, |lag| lag.trajectories.len());
-    let units = |lag: &LagSums| -> Vec<f64> {
-        let parts = if trajectories >= FEWEST_UNITS { &lag.trajectories } else { &lag.groups };
-        // A unit without data has no value: 0/0.
-        parts.iter().map(|p| value(p)).filter(|v| v.is_finite()).collect()
-    };
-    let rows: Vec<(f64, Vec<f64>)> = sums.iter().map(|lag| (lag.time, units(lag))).collect();
-    let most = rows.iter().map(|(_, r)| r.len()).max().unwrap_or(0);
-    // Lags that not every unit reaches would change the set of units along the curve.
-    let complete: Vec<&(f64, Vec<f64>)> = rows.iter().filter(|(_, r)| r.len() == most).collect();
-    let t: Vec<f64> = complete.iter().map(|(t, _)| *t).collect();
-    let curves: Vec<Vec<f64>> =
-        (0..most).map(|unit| complete.iter().map(|(_, r)| r[unit]).collect()).collect();
+    let (t, curves) = unit_curves(sums, value);
     kww::fit(&t, &curves, None, settings)
 }
 

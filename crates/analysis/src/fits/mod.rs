@@ -6,6 +6,7 @@
 
 pub mod arrhenius;
 pub mod broken_line;
+pub mod diffusion;
 pub mod kww;
 pub mod kww_table;
 pub mod least_squares;

@@ -2,7 +2,9 @@
 //!
 //! Each point is a run at its temperature, or the trimmed mean over the replicas of that temperature. Where all points have
 //! standard errors, their inverse squares are the weights; else all points count alike, and their scatter around the law gives the
-//! errors. The laws are those of a relaxation time ([`super::arrhenius`], [`super::vogel_fulcher_tammann`]); a diffusion
+//! errors. Where points with errors lie farther from the law than these say (chi^2 above its degrees of freedom), the errors of the
+//! parameters are enlarged by sqrt(chi^2/degrees of freedom), the scale factor of the Particle Data Group (Phys. Rev. D 110, 030001
+//! (2024), section 5.2, doi:10.1103/PhysRevD.110.030001): errors from a few replicas are themselves uncertain. The laws are those of a relaxation time ([`super::arrhenius`], [`super::vogel_fulcher_tammann`]); a diffusion
 //! coefficient follows them as its inverse does.
 
 use super::arrhenius::{self, Arrhenius};
@@ -143,23 +145,31 @@ pub fn fit(
     let errors: Vec<f64> = known.iter().map(|(_, v)| v.error).collect();
     let times = Points { x: &x, y: &y, errors: weighted.then_some(&errors[..]) };
     let chi_squared = |chi_squared| weighted.then_some(chi_squared);
+    let enlarged = |chi_squared: f64, degrees_of_freedom: usize| {
+        if weighted && degrees_of_freedom > 0 {
+            (chi_squared / degrees_of_freedom as f64).sqrt().max(1.0)
+        } else {
+            1.0
+        }
+    };
     match law {
         Law::Arrhenius => {
             let found = arrhenius::fit(times)?;
-            let energy = found.activation_energy;
+            let scale = enlarged(found.chi_squared, found.degrees_of_freedom);
+            let energy = scaled(found.activation_energy, scale);
             if energy.value <= SIGNIFICANT * energy.error {
                 return Err(Undetermined::because(format!(
                     "E = {:.1} +- {:.1} kJ/mol does not differ from zero",
                     energy.value, energy.error
                 )));
             }
-            let m = fragility(glass_transition, |t| Ok(found.fragility(t)));
+            let m = fragility(glass_transition, |t| Ok(scaled(found.fragility(t), scale)));
             let parameters = vec![
                 Parameter { name: "E", unit: "kJ/mol", value: Ok(energy) },
-                prefactor(found.ln_tau_0, sense),
+                prefactor(scaled(found.ln_tau_0, scale), sense),
                 Parameter { name: "m", unit: "", value: m },
             ];
-            let covariance = vec![("E", PREFACTOR, sense.of_prefactor() * found.covariance)];
+            let covariance = vec![("E", PREFACTOR, sense.of_prefactor() * scale * scale * found.covariance)];
             let degrees_of_freedom = found.degrees_of_freedom;
             let chi_squared = chi_squared(found.chi_squared);
             let curve = Curve::Arrhenius(found);
@@ -167,16 +177,24 @@ pub fn fit(
         }
         Law::VogelFulcherTammann => {
             let found = vft::fit(times)?;
-            let m = fragility(glass_transition, |t| found.fragility(t));
+            let solution = found.solution();
+            let scale = enlarged(solution.chi_squared, solution.degrees_of_freedom);
+            let t_0 = scaled(found.t_0, scale);
+            if t_0.value <= SIGNIFICANT * t_0.error {
+                return Err(Undetermined::because(format!(
+                    "T_0 = {:.0} +- {:.0} K: these values are as well an Arrhenius law",
+                    t_0.value, t_0.error
+                )));
+            }
+            let m = fragility(glass_transition, |t| found.fragility(t).map(|m| scaled(m, scale)));
             let parameters = vec![
-                Parameter { name: "T_0", unit: "K", value: Ok(found.t_0) },
-                Parameter { name: "D T_0", unit: "K", value: Ok(found.strength_temperature) },
-                prefactor(found.ln_tau_0, sense),
-                Parameter { name: "D", unit: "", value: Ok(found.strength()) },
+                Parameter { name: "T_0", unit: "K", value: Ok(t_0) },
+                Parameter { name: "D T_0", unit: "K", value: Ok(scaled(found.strength_temperature, scale)) },
+                prefactor(scaled(found.ln_tau_0, scale), sense),
+                Parameter { name: "D", unit: "", value: Ok(scaled(found.strength(), scale)) },
                 Parameter { name: "m", unit: "", value: m },
             ];
-            let solution = found.solution();
-            let of = |a: usize, b: usize| solution.covariance[(a, b)];
+            let of = |a: usize, b: usize| scale * scale * solution.covariance[(a, b)];
             let covariance = vec![
                 ("T_0", "D T_0", of(1, 2)),
                 ("T_0", PREFACTOR, sense.of_prefactor() * of(0, 2)),
@@ -188,6 +206,10 @@ pub fn fit(
             Ok(Fitted { law, parameters, covariance, chi_squared, degrees_of_freedom, sense, curve })
         }
     }
+}
+
+fn scaled(estimate: Estimate, factor: f64) -> Estimate {
+    Estimate { value: estimate.value, error: factor * estimate.error }
 }
 
 /// Name of the logarithm of the quantity at infinite temperature, in its unit.
@@ -288,6 +310,28 @@ mod tests {
         assert!(law(&flat, Law::Arrhenius).unwrap_err().why.contains("does not differ from zero"));
         let straight = points(&[400.0, 420.0, 440.0, 460.0, 500.0], arrhenius, 0.1);
         assert!(law(&straight, Law::VogelFulcherTammann).is_err());
+    }
+
+    #[test]
+    fn errors_that_are_too_small_are_enlarged_to_the_scatter_of_the_points() {
+        let mut points = points(&[400.0, 420.0, 440.0, 460.0, 500.0], arrhenius, 0.02);
+        for (point, noise) in points.iter_mut().zip([1.1, 0.92, 1.05, 0.9, 1.04]) {
+            let value = noise * arrhenius(point.temperature);
+            point.value = Ok(Estimate { value, error: 0.02 * value });
+        }
+        let with_errors = fit(&points, Law::Arrhenius, Sense::Grows, None).unwrap();
+        for point in &mut points {
+            let value = point.value.as_ref().unwrap().value;
+            point.value = Ok(Estimate { value, error: f64::NAN });
+        }
+        let by_scatter = fit(&points, Law::Arrhenius, Sense::Grows, None).unwrap();
+        let [a, b] = [&with_errors, &by_scatter].map(|f| number(f, "E"));
+        // Equal relative errors are equal weights: the same line, and round-off.
+        assert!(
+            (a.value / b.value - 1.0).abs() < 1e-9 && (a.error / b.error - 1.0).abs() < 1e-9,
+            "{a:?} {b:?}"
+        );
+        assert!((with_errors.covariance[0].2 / by_scatter.covariance[0].2 - 1.0).abs() < 1e-9);
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub struct Analyze {
     memory: u64,
 }
 
-fn wave_number(text: &str) -> Result<f64, String> {
+pub(super) fn wave_number(text: &str) -> Result<f64, String> {
     let q = parse_quantity(text.trim(), Dimension::WaveNumber).map_err(|e| e.to_string())?;
     if q > 0.0 && q.is_finite() { Ok(q) } else { Err("a wave number is above zero".to_string()) }
 }

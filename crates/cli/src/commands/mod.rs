@@ -5,6 +5,7 @@ pub mod bench;
 pub mod completions;
 pub mod convert;
 pub mod devices;
+pub mod fit;
 pub mod forces;
 pub mod info;
 pub mod new;
