@@ -260,6 +260,41 @@ fn what_did_not_change_is_not_measured_again() {
 }
 
 #[test]
+fn results_of_an_earlier_state_of_the_data_do_not_stand_beside_new_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let (input, out) = (at("run.h5"), at("out"));
+    let write = |frames: usize| {
+        let _ = std::fs::remove_file(&input);
+        write_h5md(&input, &walk(30, frames, 6), true);
+    };
+    let run = |only: &str| done(&["analyze", text(&input), "--out", text(&out), "--only", only]);
+    let lengths = |path: &Path| csv(path, "species,t_ps,value,standard_error").len();
+    write(12);
+    run("msd,rdf");
+    let first = std::fs::read_to_string(out.join("rdf.csv")).unwrap();
+    assert_eq!(lengths(&out.join("msd.csv")), 3 * 11);
+    // The same data: nothing to set aside.
+    assert!(!run("msd").contains("have changed") && !out.join("older").exists());
+    write(20);
+    let words = run("msd");
+    assert!(words.contains("have changed since rdf were measured") && !words.contains("rdf.csv"), "{words}");
+    assert_eq!(lengths(&out.join("msd.csv")), 3 * 19);
+    assert!(!out.join("rdf.csv").exists());
+    // Nothing is lost.
+    assert_eq!(std::fs::read_to_string(out.join("older/rdf.csv")).unwrap(), first);
+    assert_eq!(lengths(&out.join("older/msd.csv")), 3 * 11);
+    assert!(out.join("older/results.h5").exists());
+    // What is measured again as a whole replaces the older.
+    write(24);
+    assert!(!run("msd").contains("have changed") && !out.join("older-2").exists());
+    run("rdf");
+    write(26);
+    assert!(run("rdf").contains("have changed since msd were measured"));
+    assert_eq!(lengths(&out.join("older-2/msd.csv")), 3 * 23);
+}
+
+#[test]
 fn damaged_and_unfit_files_are_refused_with_place_and_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);

@@ -134,17 +134,33 @@ pub fn stream(
     Ok(())
 }
 
+/// Time origins of a trajectory that the memory of the settings holds, one at least.
+fn affordable_origins(inputs: &Inputs, settings: &Settings) -> usize {
+    let particles = inputs.particles();
+    // What time correlations keep of an origin: at most the positions of atoms and centres, as much again of derived
+    // vectors, and amplitudes. Half of the memory is left to sums and to what is being read.
+    let vectors = 2 * (particles.species.len() + particles.centres.len());
+    let amplitudes = 150 * 16 * (particles.names.len() + 3) * settings.wave_numbers.len();
+    let bytes = (vectors * size_of::<glam::DVec3>() + amplitudes) as u64;
+    usize::try_from(settings.memory / 2 / bytes.max(1)).unwrap_or(usize::MAX).max(1)
+}
+
+/// In words, where the memory holds fewer time origins than were asked for.
+pub fn memory_note(inputs: &Inputs, settings: &Settings) -> Option<String> {
+    let frames = inputs.clocks().iter().map(|clock| clock.ticks.len()).max().unwrap_or(0);
+    let (wanted, affordable) = (settings.origins.min(frames), affordable_origins(inputs, settings));
+    (affordable < wanted).then(|| {
+        format!(
+            "time correlations take {affordable} time origins of a trajectory instead of {wanted}: more do not fit into the {} MB of --memory",
+            settings.memory / 1_000_000
+        )
+    })
+}
+
 impl<'a> Context<'a> {
     /// For these inputs.
     pub fn new(inputs: &'a Inputs, settings: &'a Settings) -> Self {
-        let particles = inputs.particles();
-        // What time correlations keep of an origin: at most the positions of atoms and centres, as much again of derived
-        // vectors, and amplitudes. Half of the memory is left to sums and to what is being read.
-        let vectors = 2 * (particles.species.len() + particles.centres.len());
-        let amplitudes = 150 * 16 * (particles.names.len() + 3) * settings.wave_numbers.len();
-        let bytes = (vectors * size_of::<glam::DVec3>() + amplitudes) as u64;
-        let affordable = usize::try_from(settings.memory / 2 / bytes.max(1)).unwrap_or(usize::MAX);
-        let origins = settings.origins.min(affordable).max(1);
+        let origins = settings.origins.min(affordable_origins(inputs, settings)).max(1);
         let lags = Arc::new(crate::lags::Lags::new(inputs.clocks(), origins));
         Self { inputs, settings, lags }
     }

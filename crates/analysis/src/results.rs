@@ -49,6 +49,8 @@ pub struct Results {
     pub command: String,
     /// What a user should know about the inputs.
     pub notes: Vec<String>,
+    /// Identity of the data that all outcomes were measured from ([`crate::inputs::Inputs::identity`]).
+    pub data: String,
     /// Stage that was analysed; empty where the files have none.
     pub stage: String,
     /// Mean temperature of each trajectory in that stage (K); NaN where it is not known.
@@ -114,6 +116,7 @@ impl Results {
             command: text_attribute(file, "command")?,
             notes: text_attributes(file, "notes")?,
             // Files of earlier versions do not say.
+            data: text_attribute(file, "data").unwrap_or_default(),
             stage: text_attribute(file, "stage").unwrap_or_default(),
             temperatures: file.attr("temperatures_K").and_then(|a| a.read_raw()).unwrap_or_default(),
             outcomes: outcomes.collect::<hdf5::Result<_>>()?,
@@ -134,6 +137,28 @@ impl Results {
             replace(&path, |new| fs::write(new, csv).map_err(|e| e.to_string()))?;
         }
         replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))
+    }
+
+    /// Moves these results, which are in `directory`, into a new directory in it, `older` or `older-2` and so on: results of an earlier
+    /// state of the data do not stand beside new ones.
+    pub fn set_aside(&self, directory: &Path) -> Result<PathBuf, AnalysisError> {
+        let name = |n: u32| if n == 1 { "older".to_string() } else { format!("older-{n}") };
+        let free = (1..=u32::MAX).map(|n| directory.join(name(n))).find(|path| path.symlink_metadata().is_err());
+        let older = free.unwrap_or_else(|| directory.join("older"));
+        fs::create_dir(&older).map_err(|e| failed(&older, &e.to_string()))?;
+        let tables = self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten();
+        let mut files: Vec<String> = tables.map(|t| format!("{}.csv", t.name)).collect();
+        files.sort();
+        files.dedup();
+        files.push(FILE.to_string());
+        for file in files {
+            let from = directory.join(&file);
+            // A CSV may have been taken away; results.h5 has its numbers.
+            if from.exists() {
+                fs::rename(&from, older.join(&file)).map_err(|e| failed(&from, &e.to_string()))?;
+            }
+        }
+        Ok(older)
     }
 
     /// The rows of all tables with a name, below one header.
@@ -158,6 +183,7 @@ impl Results {
         write_text(&file, "command", &self.command)?;
         write_texts(&file, "inputs", &inputs)?;
         write_texts(&file, "notes", &self.notes)?;
+        write_text(&file, "data", &self.data)?;
         write_text(&file, "stage", &self.stage)?;
         file.new_attr_builder().with_data(&self.temperatures).create("temperatures_K")?;
         let group = file.create_group("observables")?;

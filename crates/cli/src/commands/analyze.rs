@@ -177,16 +177,27 @@ impl Analyze {
         let directory = self.directory();
         let earlier = Results::read(&directory)?;
         check_same_inputs(earlier.as_ref(), &inputs, &directory)?;
-        for note in inputs.notes() {
+        let mut notes = inputs.notes();
+        notes.extend(analysis::memory_note(&inputs, &settings));
+        for note in &notes {
             console::say(&format!("note: {note}"));
         }
+        let data = inputs.identity()?;
         let mut bar = FrameBar::new();
         let outcomes = analysis::run(&inputs, &settings, &entries, earlier.as_ref(), &mut |p| {
             bar.update(p.frames, p.of);
         });
         bar.clear();
         let (stage, temperatures) = trajectories::conditions(&self.inputs, reading)?;
-        let results = Results { stage, temperatures, ..assemble(&inputs, outcomes?, earlier) };
+        let outcomes = outcomes?;
+        let earlier = match earlier {
+            Some(earlier) if earlier.data != data => {
+                set_aside(&earlier, &outcomes, &directory)?;
+                None
+            }
+            earlier => earlier,
+        };
+        let results = Results { stage, temperatures, data, notes, ..assemble(&inputs, outcomes, earlier) };
         results.write(&directory)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
@@ -236,6 +247,22 @@ fn check_same_inputs(earlier: Option<&Results>, inputs: &Inputs, directory: &Pat
     }
 }
 
+/// Results of an earlier state of the files, where not all of them are measured again, are kept, but not among the new ones.
+fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<()> {
+    let again = |name: &str| measured.iter().any(|outcome| outcome.name == name);
+    let left: Vec<&str> =
+        earlier.outcomes.iter().map(|o| o.name.as_str()).filter(|name| !again(name)).collect();
+    if !left.is_empty() {
+        let older = earlier.set_aside(directory)?;
+        console::say(&format!(
+            "note: the data have changed since {} were measured; the earlier results are now in {}",
+            left.join(", "),
+            older.display()
+        ));
+    }
+    Ok(())
+}
+
 fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
     let resolve = |path: PathBuf| path.canonicalize().unwrap_or(path);
     inputs.paths().into_iter().map(resolve).collect()
@@ -255,7 +282,6 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
         inputs: absolute(inputs),
         version: env!("CARGO_PKG_VERSION").to_string(),
         command: std::env::args().collect::<Vec<_>>().join(" "),
-        notes: inputs.notes(),
         outcomes: all,
         ..Results::default()
     }

@@ -1,0 +1,116 @@
+//! `vitrion analyze --memory`: a trajectory far larger than the memory that it may take.
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use glam::DVec3;
+use vitrion_core::cell::Cell;
+use vitrion_core::random::{Counter, Stream};
+use vitrion_trajectory::h5md::{PlainHeader, PlainWriter};
+
+const EDGE: f64 = 40.0;
+const ATOMS: u32 = 2000;
+/// 2,000 atoms x 3 coordinates x 8 bytes = 48 kB a frame: 60 MB.
+const FRAMES: u64 = 1250;
+const MEMORY: &str = "8MB";
+const BOUND: u64 = 8_000_000;
+/// Beside what is bounded: frames that are read ahead, caches of HDF5 (1 MiB a dataset) and pages that the allocator keeps.
+const CONSTANT: u64 = 8_000_000;
+
+/// Vibrating ions on a grid.
+fn write(path: &Path, frames: u64) {
+    let header = PlainHeader {
+        names: vec!["K".into()],
+        species: vec![0; ATOMS as usize],
+        molecules: None,
+        masses: None,
+        charges: None,
+        images: false,
+    };
+    let mut writer = PlainWriter::create(path, &header).unwrap();
+    let cell = Cell::cubic(EDGE).unwrap();
+    for frame in 0..frames {
+        let at = |particle: u32| {
+            let counter = Counter { seed: 8, stream: Stream::Velocity, replica: 0, step: frame, particle };
+            let [x, y, z, _] = counter.uniform();
+            let site = DVec3::new(
+                f64::from(particle % 13),
+                f64::from(particle / 13 % 13),
+                f64::from(particle / 169),
+            );
+            3.0 * site + DVec3::new(x, y, z)
+        };
+        let positions: Vec<DVec3> = (0..ATOMS).map(at).collect();
+        writer.append(frame.cast_signed(), frame as f64, &cell, &positions, None).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// Largest resident memory of the process (bytes), and what it said.
+fn peak(arguments: &[&str]) -> (u64, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vitrion"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let status = format!("/proc/{}/status", child.id());
+    let high_water = || -> Option<u64> {
+        let text = std::fs::read_to_string(&status).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(1024 * line.trim().trim_end_matches(" kB").parse::<u64>().ok()?)
+    };
+    let mut highest = 0;
+    // The mark never falls: what is read last is the peak, but for the last moments of the process.
+    while child.try_wait().unwrap().is_none() {
+        highest = highest.max(high_water().unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words}");
+    (highest, words)
+}
+
+#[test]
+fn a_trajectory_larger_than_the_memory_stays_within_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let (long, short) = (at("long.h5"), at("short.h5"));
+    write(&long, FRAMES);
+    write(&short, 3);
+    let analyze = |input: &Path, memory: &str, out: &str| {
+        let out = at(out);
+        let [input, out] = [input, &out].map(|path| path.to_str().unwrap());
+        // One thread: each has buffers of its own.
+        peak(&[
+            "--threads",
+            "1",
+            "analyze",
+            input,
+            "--only",
+            "msd,isf_self",
+            "--memory",
+            memory,
+            "--out",
+            out,
+        ])
+    };
+    // The program itself, with the same atoms and hardly a trajectory.
+    let (program, _) = analyze(&short, MEMORY, "program");
+    let (bounded, words) = analyze(&long, MEMORY, "bounded");
+    let (free, silent) = analyze(&long, "1GB", "free");
+    eprintln!("peak memory: program {program}, bounded {bounded}, free {free} bytes");
+    assert!(bounded < program + BOUND + CONSTANT, "{bounded} bytes, {program} of them the program");
+    // This can fail: all time origins take far more.
+    assert!(free > program + 2 * (BOUND + CONSTANT), "{free} bytes, {program} of them the program");
+    assert!(
+        words.contains("time origins of a trajectory instead of 1000") && words.contains("8 MB"),
+        "{words}"
+    );
+    assert!(!silent.contains("time origins"), "{silent}");
+    let results = vitrion_analysis::results::Results::read(&at("bounded")).unwrap().unwrap();
+    assert!(results.notes.iter().any(|note| note.contains("instead of 1000")), "{:?}", results.notes);
+}
