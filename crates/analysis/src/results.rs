@@ -143,7 +143,8 @@ impl Results {
     /// state of the data do not stand beside new ones.
     pub fn set_aside(&self, directory: &Path) -> Result<PathBuf, AnalysisError> {
         let name = |n: u32| if n == 1 { "older".to_string() } else { format!("older-{n}") };
-        let free = (1..=u32::MAX).map(|n| directory.join(name(n))).find(|path| path.symlink_metadata().is_err());
+        let free =
+            (1..=u32::MAX).map(|n| directory.join(name(n))).find(|path| path.symlink_metadata().is_err());
         let older = free.unwrap_or_else(|| directory.join("older"));
         fs::create_dir(&older).map_err(|e| failed(&older, &e.to_string()))?;
         let tables = self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten();
