@@ -6,6 +6,8 @@
 mod derivatives;
 #[path = "forces/fixtures.rs"]
 mod fixtures;
+#[path = "forces/ion_stress.rs"]
+mod ion_stress;
 #[path = "forces/mixed_accuracy.rs"]
 mod mixed_accuracy;
 #[path = "forces/nist_water.rs"]

@@ -14,7 +14,7 @@ use crate::fixtures::{System, answer, load};
 const ACCURACY: f64 = 1e-4;
 
 /// Copies of a periodic system excite only every n-th wave vector. Moving each molecule a little on its own excites all.
-fn disordered(mut system: System) -> System {
+pub fn disordered(mut system: System) -> System {
     for molecule in 0..system.topology.molecules.len() {
         let counter = Counter {
             seed: 11,

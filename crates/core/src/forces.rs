@@ -165,3 +165,20 @@ pub trait ForceKernel: Send {
     /// Inside the inner maximum continue the short-range potential linearly instead of failing: for overlap removal.
     fn set_soft_core(&mut self, on: bool);
 }
+
+/// Computes the virial of each molecule of one replica, for the per-ion stress ([`crate::observe::ion_stress`]).
+pub trait MoleculeVirials: Send {
+    /// Overwrites `forces` (u A/ps^2, one an atom) and `virials` (u A^2/ps^2, one a molecule, not symmetrised) for Cartesian
+    /// `positions` as in [`ForceKernel::evaluate`].
+    ///
+    /// The virial of a molecule is half of that of each pair of its atoms with atoms of other molecules and with images, and the
+    /// whole of what acts within it (bonded terms; the pairs that the molecule excludes have none). Virials of all molecules add up to
+    /// [`Virials::total`].
+    fn evaluate_molecules(
+        &mut self,
+        cell: &Cell,
+        positions: &[DVec3],
+        forces: &mut [DVec3],
+        virials: &mut [DMat3],
+    ) -> Result<(), ForceError>;
+}

@@ -11,7 +11,7 @@ use super::reference::{ReferenceKernel, ReferenceOptions};
 use crate::backend::{Backend, BackendError, ElectrostaticsParameters, Reciprocal};
 use crate::cell::Cell;
 use crate::force_field::ForceField;
-use crate::forces::{ForceError, ForceKernel, Request};
+use crate::forces::{ForceError, ForceKernel, MoleculeVirials, Request};
 use crate::long_range::ewald::EwaldParameters;
 use crate::long_range::parameters::{ParameterError, choose, force_difference};
 use crate::state::State;
@@ -120,6 +120,25 @@ pub fn kernel(
                 expected: "direct Ewald parameters for reference precision".to_owned(),
             }
             .into());
+        }
+    })
+}
+
+/// What computes the virials of the molecules of one replica with lattice-sum parameters chosen before, on the host: by exact sums
+/// for a direct Ewald sum, else in mixed precision over lists that are built for every configuration (no skin), so that the
+/// result depends on nothing else.
+pub fn molecule_virials(
+    force_field: &Arc<ForceField>,
+    topology: &Arc<Topology>,
+    cell: &Cell,
+    parameters: ElectrostaticsParameters,
+) -> Result<Box<dyn MoleculeVirials>, BuildError> {
+    Ok(match parameters.reciprocal {
+        Reciprocal::Pme { .. } => Box::new(MixedKernel::new(force_field, topology, parameters, 0.0)?),
+        Reciprocal::Ewald { k_max } => {
+            let ewald = EwaldParameters { alpha: parameters.alpha, cutoff: parameters.cutoff, k_max };
+            let options = ReferenceOptions::default();
+            Box::new(ReferenceKernel::with_parameters(force_field, topology, cell, options, ewald))
         }
     })
 }

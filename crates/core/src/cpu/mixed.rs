@@ -10,15 +10,19 @@ use glam::{DMat3, DVec3};
 use rayon::prelude::*;
 
 use super::lanes::dispatch;
-use super::pair_force::{PairChunk, PairPotential, PairResult, PairScratch, PairSums, from_fixed};
+use super::pair_force::{
+    PairChunk, PairPotential, PairResult, PairScratch, PairSums, Wanted, from_fixed, virial_from_fixed,
+};
 use crate::backend::{ElectrostaticsParameters, Reciprocal};
 use crate::cell::Cell;
 use crate::force_field::ForceField;
-use crate::force_field::bonded::add_bonded_forces;
+use crate::force_field::bonded::{add_bonded_forces, add_bonded_terms};
 use crate::force_field::close_approach::close_pair;
 use crate::force_field::tail_correction::TailCorrection;
-use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, ListOrigin, Request, Virials};
-use crate::long_range::exclusions::{self_energy, subtract_excluded};
+use crate::forces::{
+    Energies, Evaluation, ForceError, ForceKernel, ListOrigin, MoleculeVirials, Request, Virials,
+};
+use crate::long_range::exclusions::{self_energy, subtract_excluded, subtract_excluded_pairs};
 use crate::long_range::pme::{Pme, PmeError};
 use crate::neighbors::molecule_list::{Fraction, MoleculeList, fraction, fraction_matrix, molecule_size};
 use crate::topology::Topology;
@@ -112,8 +116,22 @@ impl MixedKernel {
         Ok(())
     }
 
+    /// Takes the positions, and builds the list if it does not hold for them.
+    fn update_list(&mut self, cell: &Cell, positions: &[DVec3]) -> Result<(), ForceError> {
+        let arm = self.set_positions(cell, positions)?;
+        if self.list.is_valid(cell, &self.fractions, self.cutoff()) {
+            let half_height = 0.5 * cell.perpendicular_heights().min_element();
+            if self.cutoff() + arm > half_height {
+                return Err(ForceError::CellTooSmall { cutoff: self.cutoff(), skin: arm, half_height });
+            }
+        } else {
+            self.build_list(cell, positions, arm)?;
+        }
+        Ok(())
+    }
+
     /// Pair forces of all chunks, in any order: forces are integers, energies are summed chunk by chunk afterwards.
-    fn pair_forces(&mut self, h: &[[f32; 3]; 3], energy_and_virial: bool) -> PairSums {
+    fn pair_forces(&mut self, h: &[[f32; 3]; 3], wanted: Wanted) -> PairSums {
         let n_atoms = self.topology.n_atoms();
         let threads = rayon::current_num_threads() + 1;
         if self.scratch.len() < threads {
@@ -123,6 +141,10 @@ impl MixedKernel {
             let scratch = scratch.get_mut().unwrap_or_else(PoisonError::into_inner);
             scratch.forces.clear();
             scratch.forces.resize(n_atoms, [0; 4]);
+            if wanted == Wanted::MoleculeVirials {
+                scratch.virials.clear();
+                scratch.virials.resize(self.topology.molecules.len(), [0; 6]);
+            }
         }
         let (scratch, last) = (&self.scratch, threads - 1);
         self.results.resize_with(self.list.chunks.len(), PairResult::default);
@@ -135,7 +157,7 @@ impl MixedKernel {
                 topology: &self.topology,
                 fractions: &self.fractions,
                 h,
-                energy_and_virial,
+                wanted,
                 soft: self.soft,
                 scratch: &mut scratch,
             });
@@ -148,6 +170,16 @@ impl MixedKernel {
             sums.coulomb_virial += result.sums.coulomb_virial;
         }
         sums
+    }
+
+    /// Whether the pairs just computed were all outside the inner maxima of their potentials.
+    fn check_distances(&self, cell: &Cell, positions: &[DVec3]) -> Result<(), ForceError> {
+        match self.results.iter().find_map(|r| r.too_close) {
+            None => Ok(()),
+            Some((atom, species)) => {
+                Err(close_pair(&self.force_field, &self.topology, cell, positions, atom, species))
+            }
+        }
     }
 
     /// Pair forces and reciprocal forces, added up in `forces`.
@@ -185,20 +217,13 @@ impl ForceKernel for MixedKernel {
         request: Request,
         forces: &mut [DVec3],
     ) -> Result<Evaluation, ForceError> {
-        let arm = self.set_positions(cell, positions)?;
-        if self.list.is_valid(cell, &self.fractions, self.cutoff()) {
-            let half_height = 0.5 * cell.perpendicular_heights().min_element();
-            if self.cutoff() + arm > half_height {
-                return Err(ForceError::CellTooSmall { cutoff: self.cutoff(), skin: arm, half_height });
-            }
-        } else {
-            self.build_list(cell, positions, arm)?;
-        }
+        self.update_list(cell, positions)?;
         let wanted = request.energy_and_virial;
-        let pairs = self.pair_forces(&fraction_matrix(cell), wanted);
-        if let Some((atom, species)) = self.results.iter().find_map(|r| r.too_close) {
-            return Err(close_pair(&self.force_field, &self.topology, cell, positions, atom, species));
-        }
+        let pairs = self.pair_forces(
+            &fraction_matrix(cell),
+            if wanted { Wanted::EnergyAndVirial } else { Wanted::Forces },
+        );
+        self.check_distances(cell, positions)?;
         self.mesh_forces.fill(DVec3::ZERO);
         let (reciprocal, reciprocal_virial) =
             self.pme.evaluate(cell, &self.fractions, wanted, &mut self.mesh_forces);
@@ -240,5 +265,54 @@ impl ForceKernel for MixedKernel {
 
     fn set_soft_core(&mut self, on: bool) {
         self.soft = on;
+    }
+}
+
+impl MoleculeVirials for MixedKernel {
+    /// Pairs and reciprocal sum in f32 as for forces; see [`crate::cpu::reference::ReferenceKernel`] for what cancels. The result
+    /// depends on nothing but the positions where the list was built for them: with a skin of zero.
+    fn evaluate_molecules(
+        &mut self,
+        cell: &Cell,
+        positions: &[DVec3],
+        forces: &mut [DVec3],
+        virials: &mut [DMat3],
+    ) -> Result<(), ForceError> {
+        self.update_list(cell, positions)?;
+        self.pair_forces(&fraction_matrix(cell), Wanted::MoleculeVirials);
+        self.check_distances(cell, positions)?;
+        self.mesh_forces.fill(DVec3::ZERO);
+        let mut waves = vec![DMat3::ZERO; positions.len()];
+        self.pme.evaluate_atom_virials(cell, &self.fractions, &mut self.mesh_forces, &mut waves);
+        self.collect(forces);
+
+        let tail = DMat3::IDENTITY * (self.tail.virial(cell.volume()) / positions.len() as f64);
+        for (index, virial) in virials.iter_mut().enumerate() {
+            let mut sum = [0i64; 6];
+            for part in &mut self.scratch {
+                let part = part.get_mut().unwrap_or_else(PoisonError::into_inner);
+                for (total, x) in sum.iter_mut().zip(part.virials[index]) {
+                    *total = total.wrapping_add(x);
+                }
+            }
+            // Half of each pair belongs to the molecule at its other end.
+            *virial = virial_from_fixed(sum) * 0.5;
+        }
+        for (atom, wave) in waves.iter().enumerate() {
+            virials[self.topology.atom_molecule[atom]] += *wave + tail;
+        }
+        let (topology, alpha) = (&self.topology, self.parameters.alpha);
+        subtract_excluded_pairs(
+            topology,
+            alpha,
+            positions,
+            forces,
+            |_| true,
+            |molecule, _, virial| {
+                virials[molecule] += virial;
+            },
+        );
+        add_bonded_terms(topology, positions, forces, |molecule, _, _, virial| virials[molecule] += virial);
+        Ok(())
     }
 }

@@ -11,5 +11,5 @@ pub mod simd;
 
 pub use build::{
     BuildError, BuiltBackend, MEASURED_ATOMS, Precision, build_backend, choose_mesh, describe, force_scale,
-    kernel, measure_force_error, measure_kernel_error,
+    kernel, measure_force_error, measure_kernel_error, molecule_virials,
 };

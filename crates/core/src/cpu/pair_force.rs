@@ -33,6 +33,14 @@ pub fn from_fixed(sum: FixedForce) -> DVec3 {
     DVec3::new(sum[0] as f64, sum[1] as f64, sum[2] as f64) / SCALE
 }
 
+/// Sum of virials of one molecule in fixed point: xx, yy, zz, xy, xz, yz.
+pub type FixedVirial = [i64; 6];
+
+/// The virial (u A^2/ps^2) of a fixed-point sum.
+pub fn virial_from_fixed(sum: FixedVirial) -> DMat3 {
+    matrix(sum.map(|component| component as f64 / SCALE))
+}
+
 /// Parameters of one pair of species, as the loop over pairs needs them.
 #[derive(Clone, Copy, Debug)]
 pub struct PairParameters {
@@ -154,10 +162,37 @@ pub struct PairResult {
 #[derive(Clone, Debug, Default)]
 pub struct PairScratch {
     gathered: Gathered,
-    reaction: [Vec<f32>; 3],
-    fixed: [Vec<i64>; 3],
+    reaction: Reaction,
+    fixed: [Vec<i64>; 6],
     /// Force sums, one an atom.
     pub forces: Vec<FixedForce>,
+    /// Sums of the virials of a molecule's pairs, one a molecule: each pair counts whole on both sides. Used when
+    /// [`Wanted::MoleculeVirials`].
+    pub virials: Vec<FixedVirial>,
+}
+
+/// What one molecule does to its neighbours, one entry a gathered place.
+#[derive(Clone, Debug, Default)]
+struct Reaction {
+    force: [Vec<f32>; 3],
+    virial: [Vec<f32>; 6],
+}
+
+/// What the neighbours do to one atom.
+struct Central<L> {
+    force: [L; 3],
+    virial: [L; 6],
+}
+
+/// What to compute beside the forces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing.
+    Forces,
+    /// Energies and virials of all pairs together.
+    EnergyAndVirial,
+    /// The virial of each molecule.
+    MoleculeVirials,
 }
 
 /// Pair forces of one chunk of molecules.
@@ -172,9 +207,9 @@ pub struct PairChunk<'a> {
     pub fractions: &'a [Fraction],
     /// See [`crate::neighbors::molecule_list::fraction_matrix`].
     pub h: &'a [[f32; 3]; 3],
-    /// Add up energies and virials.
-    pub energy_and_virial: bool,
-    /// Linear continuation at short distance instead of an error.
+    /// What to compute beside the forces.
+    pub wanted: Wanted,
+    /// Linear continuation at short distance instead of an error; not for [`Wanted::MoleculeVirials`].
     pub soft: bool,
     /// Buffers; forces are added to `scratch.forces`.
     pub scratch: &'a mut PairScratch,
@@ -184,18 +219,19 @@ impl LaneKernel for PairChunk<'_> {
     type Output = PairResult;
     #[inline(always)]
     fn run<L: Lanes>(self) -> PairResult {
-        match (self.energy_and_virial, self.soft) {
-            (false, false) => self.forces::<L, false, false>(),
-            (true, false) => self.forces::<L, true, false>(),
-            (false, true) => self.forces::<L, false, true>(),
-            (true, true) => self.forces::<L, true, true>(),
+        match (self.wanted, self.soft) {
+            (Wanted::Forces, false) => self.forces::<L, false, false, false>(),
+            (Wanted::EnergyAndVirial, false) => self.forces::<L, true, false, false>(),
+            (Wanted::Forces, true) => self.forces::<L, false, true, false>(),
+            (Wanted::EnergyAndVirial, true) => self.forces::<L, true, true, false>(),
+            (Wanted::MoleculeVirials, _) => self.forces::<L, false, false, true>(),
         }
     }
 }
 
 impl PairChunk<'_> {
     #[inline(always)]
-    fn forces<L: Lanes, const ENERGY: bool, const SOFT: bool>(self) -> PairResult {
+    fn forces<L: Lanes, const ENERGY: bool, const SOFT: bool, const VIRIAL: bool>(self) -> PairResult {
         let Self { chunk, potential, topology, fractions, h, scratch, .. } = self;
         let n_species = potential.n_species;
         let mut result = PairResult::default();
@@ -203,13 +239,19 @@ impl PairChunk<'_> {
             let first = topology.molecules[chunk.first + index].first_atom;
             let reference = fractions[first];
             scratch.gathered.fill::<L>(chunk.groups(index, n_species), fractions, reference, h);
-            for axis in 0..3 {
-                scratch.reaction[axis].clear();
-                scratch.reaction[axis].resize(scratch.gathered.places(), 0.0);
+            for reaction in &mut scratch.reaction.force {
+                reaction.clear();
+                reaction.resize(scratch.gathered.places(), 0.0);
+            }
+            if VIRIAL {
+                for reaction in &mut scratch.reaction.virial {
+                    reaction.clear();
+                    reaction.resize(scratch.gathered.places(), 0.0);
+                }
             }
             for atom in first..first + molecule_size(topology, chunk.first + index) {
                 let arm = relative(fractions[atom], reference, h);
-                let mut force = [L::splat(0.0); 3];
+                let mut central = Central { force: [L::splat(0.0); 3], virial: [L::splat(0.0); 6] };
                 let mut start = 0;
                 for (species, group) in chunk.groups(index, n_species).enumerate() {
                     let pair = &potential.table[topology.atom_species[atom] * n_species + species];
@@ -218,14 +260,14 @@ impl PairChunk<'_> {
                     if places.is_empty() {
                         continue;
                     }
-                    let close = pair_loop::<L, ENERGY, SOFT>(
+                    let close = pair_loop::<L, ENERGY, SOFT, VIRIAL>(
                         potential,
                         pair,
                         arm,
                         places,
                         &scratch.gathered.r,
                         &mut scratch.reaction,
-                        &mut force,
+                        &mut central,
                         &mut result.sums,
                     );
                     if close && result.too_close.is_none() {
@@ -234,10 +276,20 @@ impl PairChunk<'_> {
                 }
                 let sum = &mut scratch.forces[atom];
                 for axis in 0..3 {
-                    sum[axis] = sum[axis].wrapping_add(to_fixed(force[axis].sum()));
+                    sum[axis] = sum[axis].wrapping_add(to_fixed(central.force[axis].sum()));
+                }
+                if VIRIAL {
+                    let sum = &mut scratch.virials[chunk.first + index];
+                    for component in 0..6 {
+                        sum[component] =
+                            sum[component].wrapping_add(to_fixed(central.virial[component].sum()));
+                    }
                 }
             }
             add_reactions(chunk, index, n_species, scratch);
+            if VIRIAL {
+                add_virials(chunk, index, topology, scratch);
+            }
         }
         result
     }
@@ -246,11 +298,11 @@ impl PairChunk<'_> {
 /// Adds the forces on the neighbours of one molecule to the sums.
 #[inline(always)]
 fn add_reactions(chunk: &ListChunk, index: usize, n_species: usize, scratch: &mut PairScratch) {
-    for (fixed, reaction) in scratch.fixed.iter_mut().zip(&scratch.reaction) {
+    for (fixed, reaction) in scratch.fixed.iter_mut().zip(&scratch.reaction.force) {
         fixed.clear();
         fixed.extend(reaction.iter().map(|&f| to_fixed(f)));
     }
-    let [x, y, z] = &scratch.fixed;
+    let [x, y, z, ..] = &scratch.fixed;
     let mut start = 0;
     for group in chunk.groups(index, n_species) {
         let values = x[start..].iter().zip(&y[start..]).zip(&z[start..]);
@@ -264,16 +316,35 @@ fn add_reactions(chunk: &ListChunk, index: usize, n_species: usize, scratch: &mu
     }
 }
 
+/// Adds the virials of the neighbours of one molecule to those of their molecules.
+#[inline(always)]
+fn add_virials(chunk: &ListChunk, index: usize, topology: &Topology, scratch: &mut PairScratch) {
+    for (fixed, reaction) in scratch.fixed.iter_mut().zip(&scratch.reaction.virial) {
+        fixed.clear();
+        fixed.extend(reaction.iter().map(|&w| to_fixed(w)));
+    }
+    let mut start = 0;
+    for group in chunk.groups(index, topology.species.len()) {
+        for (place, &atom) in group.iter().enumerate() {
+            let sum = &mut scratch.virials[topology.atom_molecule[atom as usize]];
+            for (total, fixed) in sum.iter_mut().zip(&scratch.fixed) {
+                *total = total.wrapping_add(fixed[start + place]);
+            }
+        }
+        start += group.len().next_multiple_of(LANES);
+    }
+}
+
 /// One atom against one group of neighbours of one species. Returns whether one of them is inside the inner maximum.
 #[inline(always)]
-fn pair_loop<L: Lanes, const ENERGY: bool, const SOFT: bool>(
+fn pair_loop<L: Lanes, const ENERGY: bool, const SOFT: bool, const VIRIAL: bool>(
     potential: &PairPotential,
     pair: &PairParameters,
     arm: [f32; 3],
     places: std::ops::Range<usize>,
     r: &[Vec<f32>; 3],
-    reaction: &mut [Vec<f32>; 3],
-    force: &mut [L; 3],
+    reaction: &mut Reaction,
+    central: &mut Central<L>,
     sums: &mut PairSums,
 ) -> bool {
     let zero = L::splat(0.0);
@@ -320,8 +391,18 @@ fn pair_loop<L: Lanes, const ENERGY: bool, const SOFT: bool>(
         let f = short_range.add(coulomb);
         let (fx, fy, fz) = (f.mul(dx), f.mul(dy), f.mul(dz));
         for (axis, component) in [fx, fy, fz].into_iter().enumerate() {
-            force[axis] = force[axis].add(component);
-            L::load(&reaction[axis][k..]).sub(component).store(&mut reaction[axis][k..]);
+            central.force[axis] = central.force[axis].add(component);
+            let reaction = &mut reaction.force[axis][k..];
+            L::load(reaction).sub(component).store(reaction);
+        }
+        if VIRIAL {
+            let products = [(fx, dx), (fy, dy), (fz, dz), (fx, dy), (fx, dz), (fy, dz)];
+            for (component, (a, b)) in products.into_iter().enumerate() {
+                let w = a.mul(b);
+                central.virial[component] = central.virial[component].add(w);
+                let reaction = &mut reaction.virial[component][k..];
+                L::load(reaction).add(w).store(reaction);
+            }
         }
         if ENERGY {
             let shift = L::splat(pair.shift_short_range);
@@ -362,6 +443,10 @@ fn symmetric<L: Lanes>(w: [L; 6]) -> DMat3 {
     for (sum, lanes) in sums.iter_mut().zip(w) {
         *sum = f64::from(lanes.sum());
     }
-    let [xx, yy, zz, xy, xz, yz] = sums;
+    matrix(sums)
+}
+
+/// The symmetric matrix of xx, yy, zz, xy, xz, yz.
+fn matrix([xx, yy, zz, xy, xz, yz]: [f64; 6]) -> DMat3 {
     DMat3::from_cols(DVec3::new(xx, xy, xz), DVec3::new(xy, yy, yz), DVec3::new(xz, yz, zz))
 }

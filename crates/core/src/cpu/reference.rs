@@ -5,14 +5,14 @@ use rayon::prelude::*;
 
 use crate::backend::ElectrostaticsParameters;
 use crate::cell::Cell;
-use crate::force_field::bonded::{add_bonded_forces, outer};
+use crate::force_field::bonded::{add_bonded_forces, add_bonded_terms, outer};
 use crate::force_field::born_mayer_huggins::BornMayerHuggins;
 use crate::force_field::close_approach::{CloseApproach, SoftCore, close_approach_table};
 use crate::force_field::tail_correction::TailCorrection;
 use crate::force_field::{ForceField, Shift};
-use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, Request, Virials};
+use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, MoleculeVirials, Request, Virials};
 use crate::long_range::ewald::{
-    EwaldParameters, ReciprocalSum, add_excluded_pairs, screened, self_energy, smooth,
+    EwaldParameters, ReciprocalSum, add_excluded_pairs, screened, self_energy, smooth, visit_excluded_pairs,
 };
 use crate::neighbors::all_images::{AllImages, Image};
 use crate::topology::Topology;
@@ -185,6 +185,17 @@ impl ReferenceKernel {
         closest.map(|()| sum)
     }
 
+    /// [`Self::sum_images`] for every atom; prepares the reciprocal sum for the cell.
+    fn sum_all_images(&mut self, cell: &Cell, positions: &[DVec3]) -> Result<Vec<AtomSum>, ForceError> {
+        debug_assert_eq!(positions.len(), self.topology.n_atoms());
+        all_finite(positions)?;
+        self.reciprocal.set_cell(cell);
+        let images = AllImages::new(cell, positions, self.cutoff.max(self.ewald.cutoff));
+        let sums: Vec<Result<AtomSum, ForceError>> =
+            (0..positions.len()).into_par_iter().map(|atom| self.sum_images(&images, atom)).collect();
+        sums.into_iter().collect()
+    }
+
     fn pair(&self, i: usize, j: usize) -> &Pair {
         let species = &self.topology.atom_species;
         &self.pairs[species[i] * self.topology.species.len() + species[j]]
@@ -229,17 +240,10 @@ impl ForceKernel for ReferenceKernel {
         request: Request,
         forces: &mut [DVec3],
     ) -> Result<Evaluation, ForceError> {
-        debug_assert_eq!(positions.len(), self.topology.n_atoms());
         debug_assert_eq!(forces.len(), self.topology.n_atoms());
-        all_finite(positions)?;
-        self.reciprocal.set_cell(cell);
-
-        let images = AllImages::new(cell, positions, self.cutoff.max(self.ewald.cutoff));
-        let sums: Vec<Result<AtomSum, ForceError>> =
-            (0..positions.len()).into_par_iter().map(|atom| self.sum_images(&images, atom)).collect();
+        let sums = self.sum_all_images(cell, positions)?;
         let (mut energies, mut virials) = (Energies::default(), Virials::default());
         for (force, sum) in forces.iter_mut().zip(sums) {
-            let sum = sum?;
             *force = sum.force;
             energies.short_range += sum.short_range;
             energies.coulomb_real += sum.coulomb;
@@ -268,6 +272,35 @@ impl ForceKernel for ReferenceKernel {
 
     fn set_soft_core(&mut self, on: bool) {
         self.soft_core = on;
+    }
+}
+
+impl MoleculeVirials for ReferenceKernel {
+    /// The reciprocal sum counts every pair within a molecule, half at each of its atoms; the excluded pairs take it back, but for
+    /// its images. A charge and its own Gaussian exert no force on each other, so the self energy has no virial.
+    fn evaluate_molecules(
+        &mut self,
+        cell: &Cell,
+        positions: &[DVec3],
+        forces: &mut [DVec3],
+        virials: &mut [DMat3],
+    ) -> Result<(), ForceError> {
+        let sums = self.sum_all_images(cell, positions)?;
+        let reciprocal = self.reciprocal.atom_virials(&self.charges, positions);
+        let tail = DMat3::IDENTITY * (self.tail.virial(cell.volume()) / positions.len() as f64);
+        virials.fill(DMat3::ZERO);
+        for (atom, (sum, wave)) in sums.iter().zip(&reciprocal).enumerate() {
+            forces[atom] = sum.force;
+            virials[self.topology.atom_molecule[atom]] +=
+                sum.short_range_virial + sum.coulomb_virial + *wave + tail;
+        }
+        self.reciprocal.add_forces(&self.charges, positions, forces);
+        let (alpha, topology) = (self.ewald.alpha, &self.topology);
+        visit_excluded_pairs(alpha, topology, &self.charges, positions, forces, |molecule, _, virial| {
+            virials[molecule] += virial;
+        });
+        add_bonded_terms(topology, positions, forces, |molecule, _, _, virial| virials[molecule] += virial);
+        all_finite(forces)
     }
 }
 

@@ -40,45 +40,68 @@ pub fn outer(a: DVec3, b: DVec3) -> DMat3 {
     DMat3::from_cols(a * b.x, a * b.y, a * b.z)
 }
 
+/// Which potential a bonded term belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BondedKind {
+    /// Harmonic bond.
+    Bond,
+    /// Harmonic angle.
+    Angle,
+    /// Harmonic improper.
+    Improper,
+}
+
 /// Adds the bonded forces (u A/ps^2) to `forces` for Cartesian `positions` (angstrom; molecules whole) and returns
 /// energies and virial. Molecules are visited in order.
 pub fn add_bonded_forces(topology: &Topology, positions: &[DVec3], forces: &mut [DVec3]) -> BondedSum {
     let mut sum = BondedSum { bond: 0.0, angle: 0.0, improper: 0.0, virial: DMat3::ZERO };
-    for molecule in &topology.molecules {
+    add_bonded_terms(topology, positions, forces, |_, kind, energy, virial| {
+        match kind {
+            BondedKind::Bond => sum.bond += energy,
+            BondedKind::Angle => sum.angle += energy,
+            BondedKind::Improper => sum.improper += energy,
+        }
+        sum.virial += virial;
+    });
+    // Symmetric because no term exerts a torque; this removes what rounding leaves.
+    sum.virial = (sum.virial + sum.virial.transpose()) * 0.5;
+    sum
+}
+
+/// As [`add_bonded_forces`], and tells `each` of every term: its molecule, kind, energy and virial.
+pub fn add_bonded_terms(
+    topology: &Topology,
+    positions: &[DVec3],
+    forces: &mut [DVec3],
+    mut each: impl FnMut(usize, BondedKind, f64, DMat3),
+) {
+    for (index, molecule) in topology.molecules.iter().enumerate() {
         let MoleculeModel::Flexible { bonds, angles, impropers, .. } = &topology.kinds[molecule.kind].model
         else {
             continue;
         };
-        let mut add =
-            |energy: &mut f64, virial: &mut DMat3, term: (f64, DMat3), at: &[usize], f: &[DVec3]| {
-                *energy += term.0;
-                *virial += term.1;
-                for (&atom, &force) in at.iter().zip(f) {
-                    forces[molecule.first_atom + atom] += force;
-                }
-            };
+        let mut add = |kind: BondedKind, energy: f64, virial: DMat3, at: &[usize], f: &[DVec3]| {
+            each(index, kind, energy, virial);
+            for (&atom, &force) in at.iter().zip(f) {
+                forces[molecule.first_atom + atom] += force;
+            }
+        };
         for bond in bonds {
             let r = bond.atoms.map(|a| positions[molecule.first_atom + a]);
             let term = bond.evaluate(&r);
-            let values = (term.energy, term.virial(&r));
-            add(&mut sum.bond, &mut sum.virial, values, &bond.atoms, &term.forces);
+            add(BondedKind::Bond, term.energy, term.virial(&r), &bond.atoms, &term.forces);
         }
         for angle in angles {
             let r = angle.atoms.map(|a| positions[molecule.first_atom + a]);
             let term = angle.evaluate(&r);
-            let values = (term.energy, term.virial(&r));
-            add(&mut sum.angle, &mut sum.virial, values, &angle.atoms, &term.forces);
+            add(BondedKind::Angle, term.energy, term.virial(&r), &angle.atoms, &term.forces);
         }
         for improper in impropers {
             let r = improper.atoms.map(|a| positions[molecule.first_atom + a]);
             let term = improper.evaluate(&r);
-            let values = (term.energy, term.virial(&r));
-            add(&mut sum.improper, &mut sum.virial, values, &improper.atoms, &term.forces);
+            add(BondedKind::Improper, term.energy, term.virial(&r), &improper.atoms, &term.forces);
         }
     }
-    // Symmetric because no term exerts a torque; this removes what rounding leaves.
-    sum.virial = (sum.virial + sum.virial.transpose()) * 0.5;
-    sum
 }
 
 /// Checks for the tests of the potentials: forces against central differences of the energy, and no net force or torque.

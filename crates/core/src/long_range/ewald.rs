@@ -112,7 +112,23 @@ pub fn add_excluded_pairs(
     forces: &mut [DVec3],
 ) -> (f64, DMat3) {
     let (mut energy, mut virial) = (0.0, DMat3::ZERO);
-    for molecule in &topology.molecules {
+    visit_excluded_pairs(alpha, topology, charges, positions, forces, |_, pair_energy, pair_virial| {
+        energy += pair_energy;
+        virial += pair_virial;
+    });
+    (energy, virial)
+}
+
+/// As [`add_excluded_pairs`], and tells `each` of every pair: its molecule, energy and virial.
+pub fn visit_excluded_pairs(
+    alpha: f64,
+    topology: &Topology,
+    charges: &[f64],
+    positions: &[DVec3],
+    forces: &mut [DVec3],
+    mut each: impl FnMut(usize, f64, DMat3),
+) {
+    for (index, molecule) in topology.molecules.iter().enumerate() {
         let atoms = molecule.first_atom..molecule.first_atom + topology.kinds[molecule.kind].species.len();
         for i in atoms.clone() {
             for j in i + 1..atoms.end {
@@ -120,14 +136,12 @@ pub fn add_excluded_pairs(
                 let strength = -COULOMB * charges[i] * charges[j];
                 let pair = smooth(alpha, d.length());
                 let force = strength * pair.force * d.normalize_or_zero();
-                energy += strength * pair.energy;
-                virial += outer(d, force);
                 forces[i] += force;
                 forces[j] -= force;
+                each(index, strength * pair.energy, outer(d, force));
             }
         }
     }
-    (energy, virial)
 }
 
 /// Wave vectors n = (n1, n2, n3) with common n1, n2: a run of n3, each with its weight.
@@ -183,6 +197,36 @@ impl ReciprocalSum {
         self.energy_and_virial(&structure_factors)
     }
 
+    /// Virial of the reciprocal sum shared out among the atoms (u A^2/ps^2), one an atom: half of that of each of its pairs
+    /// with all charges and their images, itself included,
+    /// w_a = q_a sum_k w_k Re(conj(S(k)) exp(i k.r_a)) [1 - 2 (1/k^2 + 1/(4 alpha^2)) k k^T] over the half space.
+    /// They add up to the virial of [`Self::add_forces`], since sum_a q_a Re(conj(S) exp(i k.r_a)) = |S|^2.
+    pub fn atom_virials(&self, charges: &[f64], positions: &[DVec3]) -> Vec<DMat3> {
+        let phases = Phases::new(&self.cell, positions, &self.columns);
+        let structure_factors: Vec<Vec<Complex64>> =
+            self.columns.par_iter().map(|column| phases.structure_factors(column, charges)).collect();
+        let reciprocal = wave_vector_basis(&self.cell);
+        let of_atom = |(atom, charge): (usize, &f64)| {
+            let mut virial = DMat3::ZERO;
+            for (column, factors) in self.columns.iter().zip(&structure_factors) {
+                let plane = phases.plane(column.n, atom);
+                for ((n3, weight), factor) in column.n3.clone().zip(&column.weights).zip(factors) {
+                    let phase = plane * phases.axes[2].get(n3, atom);
+                    let share = charge * weight * (factor.conj() * phase).re;
+                    virial += self.strain_derivative(reciprocal * column.wave_index(n3)) * share;
+                }
+            }
+            virial
+        };
+        charges.par_iter().enumerate().map(of_atom).collect()
+    }
+
+    /// 1 - 2 (1/k^2 + 1/(4 alpha^2)) k k^T: the virial of a wave over its energy.
+    fn strain_derivative(&self, k: DVec3) -> DMat3 {
+        let stretch = 2.0 * (1.0 / k.length_squared() + 0.25 / (self.alpha * self.alpha));
+        DMat3::IDENTITY - outer(k, k) * stretch
+    }
+
     fn energy_and_virial(&self, structure_factors: &[Vec<Complex64>]) -> (f64, DMat3) {
         let reciprocal = wave_vector_basis(&self.cell);
         let (mut energy, mut virial) = (0.0, DMat3::ZERO);
@@ -190,9 +234,8 @@ impl ReciprocalSum {
             for ((n3, weight), factor) in column.n3.clone().zip(&column.weights).zip(factors) {
                 let k = reciprocal * column.wave_index(n3);
                 let term = weight * factor.norm_sqr();
-                let stretch = 2.0 * (1.0 / k.length_squared() + 0.25 / (self.alpha * self.alpha));
                 energy += term;
-                virial += (DMat3::IDENTITY - outer(k, k) * stretch) * term;
+                virial += self.strain_derivative(k) * term;
             }
         }
         (energy, virial)

@@ -23,7 +23,24 @@ pub fn subtract_excluded(
     which: impl Fn(&Molecule) -> bool,
 ) -> (f64, DMat3) {
     let (mut energy, mut virial) = (0.0, DMat3::ZERO);
-    for molecule in topology.molecules.iter().filter(|molecule| which(molecule)) {
+    subtract_excluded_pairs(topology, alpha, positions, forces, which, |_, pair_energy, pair_virial| {
+        energy += pair_energy;
+        virial += pair_virial;
+    });
+    (energy, virial)
+}
+
+/// As [`subtract_excluded`], and tells `each` of every pair: its molecule, energy and virial.
+pub fn subtract_excluded_pairs(
+    topology: &Topology,
+    alpha: f64,
+    positions: &[DVec3],
+    forces: &mut [DVec3],
+    which: impl Fn(&Molecule) -> bool,
+    mut each: impl FnMut(usize, f64, DMat3),
+) {
+    let chosen = topology.molecules.iter().enumerate().filter(|(_, molecule)| which(molecule));
+    for (index, molecule) in chosen {
         let species = &topology.kinds[molecule.kind].species;
         for i in 0..species.len() {
             for j in i + 1..species.len() {
@@ -32,12 +49,10 @@ pub fn subtract_excluded(
                 let charge =
                     COULOMB * topology.species[species[i]].charge * topology.species[species[j]].charge;
                 let force = -charge * screening::force(alpha, d.length_squared()) * d;
-                energy -= charge * screening::energy(alpha, d.length_squared());
                 forces[first] += force;
                 forces[second] -= force;
-                virial += outer(d, force);
+                each(index, -charge * screening::energy(alpha, d.length_squared()), outer(d, force));
             }
         }
     }
-    (energy, virial)
 }

@@ -161,6 +161,48 @@ impl Kernel for ApplyInfluence<'_> {
     }
 }
 
+/// Writes rows of the spectrum times the influence function times an element of 1 - 2 (1/k^2 + pi^2/alpha^2) k k^T: the
+/// transform of the potential whose value at a charge is that element of the virial of its pairs.
+pub(super) struct ApplyTensor<'a> {
+    pub waves: &'a Waves,
+    pub cell: &'a Cell,
+    pub first_row: usize,
+    pub influence: &'a [f32],
+    pub spectrum: &'a [Complex32],
+    /// Row and column of the element.
+    pub element: (usize, usize),
+    pub product: &'a mut [Complex32],
+}
+
+impl Kernel for ApplyTensor<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let points_a = self.waves.numbers_a.len();
+        let (i, j) = self.element;
+        let diagonal = if i == j { 1.0 } else { 0.0 };
+        let constant = (std::f64::consts::PI / self.waves.alpha).powi(2);
+        let rows = self.spectrum.chunks_exact(points_a).zip(self.influence.chunks_exact(points_a));
+        for (index, ((spectrum, influence), product)) in
+            rows.zip(self.product.chunks_exact_mut(points_a)).enumerate()
+        {
+            let (vectors, _) = self.waves.row(self.cell, self.first_row + index);
+            let c = vectors.square();
+            // The wave k = 0 has no influence; it only must not divide by zero.
+            let c0 = c[0].max(f64::from(f32::MIN_POSITIVE) * 4.0);
+            let (a, rest) = (vectors.a, vectors.rest);
+            let numbers = &self.waves.numbers[0][..points_a];
+            for x in 0..points_a {
+                let m = numbers[x];
+                let k2 = c0 + m * (c[1] + m * c[2]);
+                let k_k = (rest[i] + m * a[i]) * (rest[j] + m * a[j]);
+                let weight = influence[x] * (diagonal - 2.0 * (1.0 / k2 + constant) * k_k) as f32;
+                product[x] = Complex32::new(spectrum[x].re * weight, spectrum[x].im * weight);
+            }
+        }
+    }
+}
+
 /// Energy and virial of rows `first_row ..` before the influence function is applied:
 /// W = sum_m E_m (1 - 2 (1/k^2 + pi^2/alpha^2) k k^T).
 pub(super) struct SumRows<'a> {

@@ -177,6 +177,56 @@ impl<const P: usize> LaneKernel for Gather<'_, P> {
     }
 }
 
+/// A mesh function at each atom, times half its charge.
+pub(super) struct GatherValues<'a, const P: usize> {
+    pub shape: &'a Shape,
+    pub anchors: &'a [Anchor],
+    pub stencils: &'a [Stencil],
+    pub function: &'a [f32],
+    /// Element of `values` to write.
+    pub element: usize,
+    pub values: &'a mut [[f32; 6]],
+}
+
+impl<const P: usize> LaneKernel for GatherValues<'_, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: EightLanes>(self, lanes: S) {
+        for ((anchor, stencil), values) in self.anchors.iter().zip(self.stencils).zip(self.values) {
+            let value = value::<P, S>(lanes, self.shape, anchor, stencil, self.function);
+            values[self.element] = 0.5 * anchor.charge * value;
+        }
+    }
+}
+
+/// A mesh function at an atom.
+#[inline(always)]
+fn value<const P: usize, S: EightLanes>(
+    lanes: S,
+    shape: &Shape,
+    anchor: &Anchor,
+    stencil: &Stencil,
+    function: &[f32],
+) -> f32 {
+    let [x, y, z] = anchor.point.map(|p| p as usize);
+    let starts: &[u32; P] = shape.row_starts[y..y + P].try_into().expect("P starts");
+    let planes: &[u32; P] = shape.planes[x..x + P].try_into().expect("P planes");
+    let mut sum = lanes.splat(0.0);
+    for j in 0..P {
+        let source = &function[planes[j] as usize * shape.plane..][..shape.plane];
+        let mut along_y = lanes.splat(0.0);
+        for i in 0..P {
+            let at = starts[i] as usize + z;
+            let row = lanes.load(source[at..at + LANES].try_into().expect("LANES points"));
+            along_y = lanes.add(along_y, lanes.mul(lanes.splat(stencil.weight[1][i]), row));
+        }
+        sum = lanes.add(sum, lanes.mul(lanes.splat(stencil.weight[0][j]), along_y));
+    }
+    let mut p = [0.0; LANES];
+    lanes.store(lanes.mul(sum, lanes.load(&stencil.weight[2])), &mut p);
+    ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]))
+}
+
 /// d(potential)/du along the three mesh axes.
 #[inline(always)]
 fn gradient<const P: usize, S: EightLanes>(

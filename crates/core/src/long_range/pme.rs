@@ -5,6 +5,8 @@
 //! charges reach the mesh as integers, and every other sum has a fixed order, so the bits depend neither on the number of
 //! threads nor, on the mesh, on the order of the atoms.
 
+mod atom_virials;
+
 use glam::{DMat3, DVec3};
 use rayon::prelude::*;
 use rustfft::num_complex::Complex32;
@@ -201,6 +203,19 @@ impl Pme {
         energy_and_virial: bool,
         forces: &mut [DVec3],
     ) -> (f64, DMat3) {
+        let planes = self.spread_charges::<P>(cell, fractional);
+        self.convolve_columns(cell, energy_and_virial);
+        self.planes_to_potential(planes);
+        self.gather::<P>(cell);
+        self.add_forces(forces);
+        if !energy_and_virial {
+            return (0.0, DMat3::ZERO);
+        }
+        self.sums.iter().fold((0.0, DMat3::ZERO), |(e, w), s| (e + s.energy, w + s.virial))
+    }
+
+    /// Charges onto the mesh, transformed along c and b; returns the planes a task has.
+    fn spread_charges<const P: usize>(&mut self, cell: &Cell, fractional: &[[i32; 3]]) -> usize {
         self.set_cell(cell);
         self.sort_atoms(fractional);
         self.compute_stencils::<P>(fractional);
@@ -210,14 +225,7 @@ impl Pme {
         while self.charges_to_planes::<P>(planes, scale) >= LARGEST_PEAK {
             scale /= 64.0;
         }
-        self.convolve_columns(cell, energy_and_virial);
-        self.planes_to_potential(planes);
-        self.gather::<P>(cell);
-        self.add_forces(forces);
-        if !energy_and_virial {
-            return (0.0, DMat3::ZERO);
-        }
-        self.sums.iter().fold((0.0, DMat3::ZERO), |(e, w), s| (e + s.energy, w + s.virial))
+        planes
     }
 
     fn set_cell(&mut self, cell: &Cell) {
