@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use vitrion_core::backend::{Backend, BackendError, Discard, Dynamics, Ensemble, Sampling, SetPoint};
+use vitrion_core::backend::{Backend, BackendError, Discard, Dynamics, Ensemble, Sampling, SetPoint, Window};
 use vitrion_core::topology::Topology;
 
 use crate::config::{Config, Motion, Stage};
@@ -47,6 +47,8 @@ pub struct StagePlan {
     pub thermo_rows: u64,
     /// Window means.
     pub windows: u64,
+    /// Windows of the stress of ions.
+    pub ion_stress_windows: u64,
     /// Bytes in the file of one replica, before compression.
     pub bytes: u64,
 }
@@ -96,13 +98,18 @@ impl StagePlan {
         let outputs = &stage.outputs;
         let frames = outputs.frames.map_or(0, |f| f.count(steps));
         let thermo_rows = outputs.thermo.map_or(0, |every| Schedule::Linear { every }.count(steps));
-        let windows = outputs.window.map_or(0, |w| steps / (w.sample_every * w.samples));
+        let count = |w: Window| steps / (w.sample_every * w.samples);
+        let windows = outputs.window.map_or(0, count);
+        let ion_stress_windows = outputs.ion_stress.map_or(0, count);
         let (atoms, molecules) = (topology.n_atoms() as u64, topology.molecules.len() as u64);
         // Positions and velocities in f32, unwrapped centres in f64, edges, step and time.
         let frame = 12 * atoms * (1 + u64::from(velocities)) + 24 * molecules + 88;
-        let bytes = [(frames, frame), (thermo_rows, THERMO_ROW), (windows, 24 * molecules + 16)]
-            .iter()
-            .fold(0u64, |sum, (rows, size)| sum.saturating_add(rows.saturating_mul(*size)));
+        // Three f64 an ion, or six f32, with step and time.
+        let window = 24 * molecules + 16;
+        let bytes =
+            [(frames, frame), (thermo_rows, THERMO_ROW), (windows, window), (ion_stress_windows, window)]
+                .iter()
+                .fold(0u64, |sum, (rows, size)| sum.saturating_add(rows.saturating_mul(*size)));
         let kind = match stage.motion().map(|m| m.ensemble) {
             None => "minimize",
             Some(Ensemble::Nve) => "NVE",
@@ -118,6 +125,7 @@ impl StagePlan {
             frames,
             thermo_rows,
             windows,
+            ion_stress_windows,
             bytes,
         }
     }

@@ -65,6 +65,7 @@ pub(super) struct Stage {
     pub frames: Option<Spanned<Frames>>,
     pub thermo: Option<Spanned<Every>>,
     pub window_means: Option<Spanned<WindowMeans>>,
+    pub ion_stress: Option<Spanned<WindowMeans>>,
     pub stress_correlator: Option<Spanned<StressCorrelator>>,
 }
 

@@ -160,6 +160,8 @@ pub struct Outputs {
     pub thermo: Option<u64>,
     /// Window means.
     pub window: Option<Window>,
+    /// Window means of the stress of each ion.
+    pub ion_stress: Option<Window>,
     /// Stress correlator.
     pub stress: Option<StressCorrelator>,
 }

@@ -84,6 +84,7 @@ fn check_keys(raw: &file::Stage, kind: usize) -> Result<(), Problem> {
         span(raw.frames.as_ref().map(Spanned::span), "frames"),
         span(raw.thermo.as_ref().map(Spanned::span), "thermo"),
         span(raw.window_means.as_ref().map(Spanned::span), "window_means"),
+        span(raw.ion_stress.as_ref().map(Spanned::span), "ion_stress"),
         span(raw.stress_correlator.as_ref().map(Spanned::span), "stress_correlator"),
     ];
     let thermostat = [
@@ -267,22 +268,26 @@ fn outputs(raw: &file::Stage, motion: &Motion) -> Result<Outputs, Problem> {
         }
     };
     let thermo = raw.thermo.as_ref().map(|t| steps(&t.get_ref().every, "stage.thermo.every")).transpose()?;
-    let window = raw.window_means.as_ref().map(|w| window(w.get_ref(), &steps)).transpose()?;
+    let windows = |raw: &Option<Spanned<file::WindowMeans>>, key: &str| {
+        raw.as_ref().map(|w| window(w.get_ref(), key, &steps)).transpose()
+    };
+    let window = windows(&raw.window_means, "stage.window_means")?;
+    let ion_stress = windows(&raw.ion_stress, "stage.ion_stress")?;
     let stress = raw.stress_correlator.as_ref().map(|s| stress(s, &steps)).transpose()?;
-    Ok(Outputs { frames, thermo, window, stress })
+    Ok(Outputs { frames, thermo, window, ion_stress, stress })
 }
 
 type Steps<'a> = &'a dyn Fn(&Spanned<file::Text>, &str) -> Result<u64, Problem>;
 
-fn window(raw: &file::WindowMeans, steps: Steps) -> Result<Window, Problem> {
-    let length = steps(&raw.window, "stage.window_means.window")?;
-    let sample_every = steps(&raw.sample_every, "stage.window_means.sample_every")?;
+fn window(raw: &file::WindowMeans, key: &str, steps: Steps) -> Result<Window, Problem> {
+    let length = steps(&raw.window, &format!("{key}.window"))?;
+    let sample_every = steps(&raw.sample_every, &format!("{key}.sample_every"))?;
     if length.is_multiple_of(sample_every) {
         return Ok(Window { sample_every, samples: length / sample_every });
     }
     Err(Problem::new(
         &raw.window.span(),
-        "stage.window_means.window",
+        format!("{key}.window"),
         format!("{length} steps are not a multiple of the {sample_every} steps between samples"),
         "make `window` a multiple of `sample_every`",
     ))

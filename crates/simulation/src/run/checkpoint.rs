@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vitrion_core::backend::{BackendCheckpoint, Thermo};
+use vitrion_core::observe::ion_stress::IonStressMeans;
 use vitrion_core::observe::multi_tau::StressCorrelator;
 use vitrion_core::units::{ATMOSPHERE, GRAM_PER_CUBIC_CENTIMETRE};
 use vitrion_trajectory::h5md::Counts;
@@ -32,6 +33,8 @@ pub(super) struct RunCheckpoint {
 pub(super) struct Records {
     /// One a replica, if the stage correlates its stress.
     pub correlators: Vec<StressCorrelator>,
+    /// The window in progress, if the stage takes the stress of ions.
+    pub ion_stress: Option<IonStressMeans>,
     /// Step of the last frame of the run.
     pub last_frame: Option<u64>,
     /// Step of the last row of thermo of the run.

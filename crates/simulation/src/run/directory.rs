@@ -211,7 +211,7 @@ pub(super) fn inspect(
 fn may_hold_data(trajectory: &Path) -> bool {
     TrajectoryReader::open(trajectory).and_then(|reader| reader.summary()).map_or(true, |summary| {
         summary.frames + summary.incomplete_frames + summary.thermo_rows > 0
-            || summary.window_means.iter().any(|(_, rows)| *rows > 0)
+            || summary.window_means.iter().chain(&summary.ion_stress).any(|(_, rows)| *rows > 0)
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use vitrion_core::backend::{Backend, BackendError, Thermo};
+use vitrion_core::observe::ion_stress::IonStressMeans;
 use vitrion_core::topology::Topology;
 use vitrion_core::units::BOLTZMANN;
 use vitrion_trajectory::checkpoint::{self, Header};
@@ -13,6 +14,7 @@ use vitrion_trajectory::checkpoint::{self, Header};
 use super::RunError;
 use super::checkpoint::{Means, Records, RunCheckpoint, density};
 use super::clock::{Clock, Meter};
+use super::ion_stress::IonStressSampler;
 use super::outputs::{Outputs, Streams};
 use crate::config::{Config, Motion, Stage, StageKind};
 use crate::observer::{Observer, Progress, StageSummary};
@@ -46,6 +48,7 @@ pub(super) struct Engine<'a> {
     pub backend: &'a mut dyn Backend,
     pub outputs: Outputs,
     pub records: Records,
+    pub ion_stress: IonStressSampler,
     pub measured_force_error: Option<f64>,
     pub electrostatics: String,
     pub observer: &'a mut dyn Observer,
@@ -184,6 +187,8 @@ impl Engine<'_> {
             Some(stress) => (0..replicas).filter_map(|_| stress.build().ok()).collect(),
             None => Vec::new(),
         };
+        let ions = replicas * self.topology.molecules.len();
+        self.records.ion_stress = stage.outputs.ion_stress.map(|window| IonStressMeans::new(window, ions));
         self.write_events(index)
     }
 
@@ -208,8 +213,9 @@ impl Engine<'_> {
         let stage = &self.config.stages[index];
         let frame = stage.outputs.frames.and_then(|s| s.next_at_or_after(offset + 1, steps));
         let thermo = Self::thermo_schedule(stage).next_at_or_after(offset + 1, steps);
+        let stress = stage.outputs.ion_stress.map(|w| (offset / w.sample_every + 1) * w.sample_every);
         let look = offset.saturating_add(self.meter.chunk());
-        frame.into_iter().chain(thermo).fold(steps.min(look), u64::min)
+        frame.into_iter().chain(thermo).chain(stress).fold(steps.min(look), u64::min)
     }
 
     fn advance(&mut self, index: usize, steps: u64) -> Result<(), RunError> {
@@ -246,6 +252,9 @@ impl Engine<'_> {
             self.outputs.frame(self.backend.state(), time)?;
             self.records.last_frame = Some(step);
         }
+        if stage.outputs.ion_stress.is_some_and(|w| offset > 0 && offset.is_multiple_of(w.sample_every)) {
+            self.sample_ion_stress(index, step, time)?;
+        }
         if !due(Self::thermo_schedule(stage)) {
             return Ok(());
         }
@@ -257,6 +266,17 @@ impl Engine<'_> {
         if stage.outputs.thermo.is_some() && self.records.last_thermo != Some(step) {
             self.outputs.thermo(step, time, &thermo)?;
             self.records.last_thermo = Some(step);
+        }
+        Ok(())
+    }
+
+    /// Adds the stress of the ions at this step to the window in progress; writes a window that this completes.
+    fn sample_ion_stress(&mut self, index: usize, step: u64, time: f64) -> Result<(), RunError> {
+        let result = self.ion_stress.evaluate(self.backend.state());
+        let stresses = result.map_err(self.at(index))?;
+        let means = self.records.ion_stress.as_mut().and_then(|means| means.add(&stresses));
+        if let Some(means) = means {
+            self.outputs.ion_stress(&self.config.stages[index].name, step, time, &means)?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod clock;
 mod directory;
 mod engine;
 mod error;
+mod ion_stress;
 mod outputs;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use directory::{Directory, Found};
 pub use engine::Ending;
 use engine::Engine;
 pub use error::RunError;
+use ion_stress::IonStressSampler;
 use outputs::Outputs;
 
 /// How a run is started.
@@ -192,6 +194,7 @@ impl Begun<'_> {
         let provenance = provenance(config, prepared, &backend.name(), &options.command_line);
         let counts = resumed.as_ref().map(|c| c.counts.as_slice());
         let topology = &prepared.topology;
+        let ion_stress = IonStressSampler::new(config, prepared, backend)?;
         let outputs = Outputs::open(&directory, config, topology, &clock, &provenance, counts)?;
         observer.started(&start(config, topology, &directory, backend, &description, first_step));
         let step = backend.state().step;
@@ -207,6 +210,7 @@ impl Begun<'_> {
             backend,
             outputs,
             records: resumed.map_or_else(Records::default, |c| c.records),
+            ion_stress,
             measured_force_error: description.measured_force_error,
             electrostatics: description.electrostatics,
             observer,
@@ -284,13 +288,17 @@ pub(crate) fn build(
     let Some(threads) = config.run.threads else {
         return system::build_backend(config, prepared, state, chosen);
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| RunError::Threads { threads, reason: error.to_string() })?;
+    let pool = thread_pool(threads)?;
     let mut built = pool.install(|| system::build_backend(config, prepared, state, chosen))?;
     built.backend = Box::new(Pooled::new(pool, built.backend));
     Ok(built)
+}
+
+fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, RunError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| RunError::Threads { threads, reason: error.to_string() })
 }
 
 fn start(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use glam::{DMat3, DVec3};
 use vitrion_core::backend::{Sink, Thermo};
+use vitrion_core::observe::ion_stress::SymmetricTensor;
 use vitrion_core::observe::multi_tau::StressCorrelator;
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
@@ -89,6 +90,21 @@ impl Outputs {
             .try_for_each(|(writer, thermo)| writer.append_thermo(step, time, thermo))
     }
 
+    /// Appends the means of the stress of ions over a window of a stage to each file; `means` replica after replica.
+    pub fn ion_stress(
+        &mut self,
+        stage: &str,
+        step: u64,
+        time: f64,
+        means: &[SymmetricTensor],
+    ) -> Result<(), H5mdError> {
+        let ions = self.topology.molecules.len();
+        self.writers
+            .iter_mut()
+            .zip(means.chunks_exact(ions))
+            .try_for_each(|(writer, means)| writer.append_ion_stress(stage, step, time, means))
+    }
+
     /// Writes the stress correlation of a stage whose samples are `interval` ps apart.
     pub fn stress_correlation(
         &mut self,
@@ -121,7 +137,7 @@ impl Outputs {
 fn header(config: &Config, topology: &Topology, clock: &Clock, provenance: &Provenance) -> Header {
     let plan = Plan::new(config, topology);
     let frames: u64 = plan.stages.iter().map(|s| s.frames).sum();
-    let windows = plan.stages.iter().map(|s| s.windows).max().unwrap_or(0);
+    let windows = plan.stages.iter().map(|s| s.windows.max(s.ion_stress_windows)).max().unwrap_or(0);
     let stages = config
         .stages
         .iter()
@@ -132,6 +148,7 @@ fn header(config: &Config, topology: &Topology, clock: &Clock, provenance: &Prov
             steps: stage.steps(),
             timestep: stage.timestep(),
             window_means: stage.outputs.window.is_some(),
+            ion_stress: stage.outputs.ion_stress.is_some(),
         })
         .collect();
     Header {

@@ -1,6 +1,6 @@
 //! The objects in a file: made once, opened again on resume.
 
-use hdf5::{Container, File, Group, Location};
+use hdf5::{Container, File, Group, H5Type, Location};
 use vitrion_core::topology::Topology;
 
 use super::provenance::{Stage, write_stages};
@@ -11,6 +11,9 @@ use super::writer::{Column, Header, Table};
 pub(super) const LENGTH: &str = "Angstrom";
 pub(super) const TIME: &str = "ps";
 const VELOCITY: &str = "Angstrom ps-1";
+/// A stress that is not divided by a volume is an energy.
+const ION_STRESS_UNIT: &str = "u Angstrom+2 ps-2";
+const ION_STRESS_COMPONENTS: &str = "xx yy zz xy xz yz";
 
 /// Step and time of the rows of other series.
 pub(super) struct Clock {
@@ -146,16 +149,27 @@ impl ThermoColumns {
     }
 }
 
-/// Window means of one stage.
-pub(super) struct Windows {
+/// A row for each window of one stage.
+pub(super) struct Windows<T> {
     pub stage: String,
     pub clock: Clock,
-    pub value: Series<f64>,
+    pub value: Series<T>,
 }
 
-impl Windows {
+impl<T: H5Type> Windows<T> {
+    fn open(parent: &Group, stage: &str) -> hdf5::Result<Self> {
+        let group = parent.group(stage)?;
+        let (clock, value) = (Clock::open(&group)?, Series::open(&group, "value")?);
+        Ok(Self { stage: stage.to_string(), clock, value })
+    }
+
     pub fn rows(&self) -> usize {
         self.clock.rows().min(self.value.rows())
+    }
+
+    fn copy_from(&self, source: &Self, rows: usize) -> hdf5::Result<()> {
+        self.clock.copy_from(&source.clock, rows)?;
+        self.value.copy_from(&source.value, rows)
     }
 }
 
@@ -163,7 +177,8 @@ impl Windows {
 pub(super) struct Elements {
     pub frames: Frames,
     pub thermo: ThermoColumns,
-    pub windows: Vec<Windows>,
+    pub windows: Vec<Windows<f64>>,
+    pub ion_stress: Vec<Windows<f32>>,
 }
 
 impl Elements {
@@ -186,20 +201,20 @@ impl Elements {
             })
         });
         let windows = windows.collect::<hdf5::Result<_>>()?;
-        Ok(Self { frames: Frames::create(file, header)?, thermo, windows })
+        let ion_stress = create_ion_stress(&vitrion, header, n)?;
+        Ok(Self { frames: Frames::create(file, header)?, thermo, windows, ion_stress })
     }
 
     pub fn open(file: &File, stages: &[Stage]) -> hdf5::Result<Self> {
-        let windows = stages.iter().filter(|s| s.window_means).map(|stage| {
-            let group = file.group(&format!("vitrion/window_means/{}", stage.name))?;
-            Ok(Windows {
-                stage: stage.name.clone(),
-                clock: Clock::open(&group)?,
-                value: Series::open(&group, "value")?,
-            })
-        });
+        let means = file.group("vitrion/window_means")?;
+        let windows = stages.iter().filter(|s| s.window_means).map(|s| Windows::open(&means, &s.name));
+        let ion_stress = stages
+            .iter()
+            .filter(|s| s.ion_stress)
+            .map(|s| Windows::open(&file.group("vitrion/ion_stress")?, &s.name));
         Ok(Self {
             windows: windows.collect::<hdf5::Result<_>>()?,
+            ion_stress: ion_stress.collect::<hdf5::Result<_>>()?,
             frames: Frames::open(file)?,
             thermo: ThermoColumns::open(&file.group("vitrion/thermo")?)?,
         })
@@ -212,15 +227,34 @@ impl Elements {
         frames: usize,
         thermo: usize,
         windows: &[usize],
+        ion_stress: &[usize],
     ) -> hdf5::Result<()> {
         self.frames.copy_from(&source.frames, frames)?;
         self.thermo.copy_from(&source.thermo, thermo)?;
         for ((to, from), rows) in self.windows.iter().zip(&source.windows).zip(windows) {
-            to.clock.copy_from(&from.clock, *rows)?;
-            to.value.copy_from(&from.value, *rows)?;
+            to.copy_from(from, *rows)?;
+        }
+        for ((to, from), rows) in self.ion_stress.iter().zip(&source.ion_stress).zip(ion_stress) {
+            to.copy_from(from, *rows)?;
         }
         Ok(())
     }
+}
+
+/// One group a stage that takes the stress of ions; none in files of runs that do not.
+fn create_ion_stress(vitrion: &Group, header: &Header, ions: usize) -> hdf5::Result<Vec<Windows<f32>>> {
+    let mut stages = header.stages.iter().filter(|s| s.ion_stress).peekable();
+    if stages.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let parent = vitrion.create_group("ion_stress")?;
+    let create = |stage: &Stage| {
+        let group = parent.create_group(&stage.name)?;
+        attribute(&group, "components", ION_STRESS_COMPONENTS)?;
+        let value = Series::create(&group, "value", &[ions, 6], ION_STRESS_UNIT, f32::NAN)?;
+        Ok(Windows { stage: stage.name.clone(), clock: Clock::create(&group)?, value })
+    };
+    stages.map(create).collect()
 }
 
 /// Writes a table, over one of the same name if there is one.

@@ -11,6 +11,8 @@
 //! /vitrion/stages            name, first_step, steps, timestep
 //! /vitrion/thermo            step, time and one growing dataset a quantity
 //! /vitrion/window_means/S    step, time, value: means of the centres over the windows of stage S
+//! /vitrion/ion_stress/S      step, time, value (f32, windows x molecules x 6, `components` xx yy zz xy xz yz): means of the stress of
+//!                            each ion over the windows of stage S, not divided by a volume; only where a stage takes it
 //! /vitrion/stress_correlation/S   the columns of the correlator of stage S
 //! ```
 //!

@@ -90,6 +90,8 @@ pub struct Stage {
     pub timestep: f64,
     /// Whether it takes window means.
     pub window_means: bool,
+    /// Whether it takes the stress of ions.
+    pub ion_stress: bool,
 }
 
 pub(super) fn write_stages(group: &Group, stages: &[Stage]) -> hdf5::Result<()> {
@@ -100,6 +102,8 @@ pub(super) fn write_stages(group: &Group, stages: &[Stage]) -> hdf5::Result<()> 
     group.new_dataset_builder().with_data(&integers(|s| s.steps)[..]).create("steps")?;
     let windows = integers(|s| u64::from(s.window_means));
     group.new_dataset_builder().with_data(&windows[..]).create("window_means")?;
+    let stresses = integers(|s| u64::from(s.ion_stress));
+    group.new_dataset_builder().with_data(&stresses[..]).create("ion_stress")?;
     let timesteps: Vec<f64> = stages.iter().map(|s| s.timestep).collect();
     let dataset = group.new_dataset_builder().with_data(&timesteps[..]).create("timestep")?;
     dataset.new_attr::<VarLenUnicode>().create("unit")?.write_scalar(&text("ps"))
@@ -110,6 +114,11 @@ pub(super) fn read_stages(group: &Group) -> hdf5::Result<Vec<Stage>> {
     let first = group.dataset("first_step")?.read_1d::<i64>()?;
     let steps = group.dataset("steps")?.read_1d::<i64>()?;
     let windows = group.dataset("window_means")?.read_1d::<i64>()?;
+    // Files written before there was such a thing have none.
+    let stresses = match group.dataset("ion_stress") {
+        Ok(dataset) => dataset.read_raw::<i64>()?,
+        Err(_) => vec![0; names.len()],
+    };
     let timesteps = group.dataset("timestep")?.read_1d::<f64>()?;
     Ok(names
         .iter()
@@ -120,6 +129,7 @@ pub(super) fn read_stages(group: &Group) -> hdf5::Result<Vec<Stage>> {
             steps: steps[i] as u64,
             timestep: timesteps[i],
             window_means: windows[i] != 0,
+            ion_stress: stresses[i] != 0,
         })
         .collect())
 }

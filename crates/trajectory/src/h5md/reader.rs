@@ -74,6 +74,8 @@ pub struct Summary {
     pub thermo_rows: usize,
     /// Window means by stage.
     pub window_means: Vec<(String, usize)>,
+    /// Windows of the stress of ions by stage.
+    pub ion_stress: Vec<(String, usize)>,
     /// Provenance, in Vitrion's own files.
     pub provenance: Option<Provenance>,
     /// Length of the file (bytes).
@@ -431,6 +433,38 @@ impl TrajectoryReader {
         }
     }
 
+    /// Steps at which the windows of the stress of ions of a stage ended.
+    pub fn ion_stress_steps(&self, stage: &str) -> Result<Vec<i64>, H5mdError> {
+        let (group, what) = self.ion_stress_group(stage)?;
+        let dataset = group.dataset("step");
+        dataset.and_then(|d| d.read_raw::<i64>()).map_err(|e| self.error(&what, reason(&e)))
+    }
+
+    /// Stress of the ions (u A^2/ps^2; xx, yy, zz, xy, xz, yz) in the order of the centres, a mean over one window of a stage.
+    pub fn ion_stress(&self, stage: &str, window: usize) -> Result<Vec<[f64; 6]>, H5mdError> {
+        let (group, what) = self.ion_stress_group(stage)?;
+        let value = group.dataset("value").map_err(|e| self.error(&what, reason(&e)))?;
+        let shape = value.shape();
+        if shape.len() != 3 || shape[2] != 6 {
+            return Err(self.error(&what, format!("its shape is {shape:?}, not windows x ions x 6")));
+        }
+        if window >= shape[0] {
+            let (path, frames) = (self.path.clone(), shape[0]);
+            return Err(H5mdError::NoSuchFrame { path, frame: window, frames });
+        }
+        let numbers =
+            read_rows::<f64>(&value, window..window + 1).map_err(|e| self.error(&what, reason(&e)))?;
+        Ok(numbers.as_chunks::<6>().0.to_vec())
+    }
+
+    fn ion_stress_group(&self, stage: &str) -> Result<(Group, String), H5mdError> {
+        let what = format!("vitrion/ion_stress/{stage}");
+        match self.file.group(&what) {
+            Ok(group) => Ok((group, what)),
+            Err(_) => Err(missing(&self.path, &what, "give a stage that takes the stress of ions")),
+        }
+    }
+
     /// The stress correlation of a stage.
     pub fn stress_correlation(&self, stage: &str) -> Result<Table, H5mdError> {
         let what = format!("vitrion/stress_correlation/{stage}");
@@ -449,6 +483,7 @@ impl TrajectoryReader {
         });
         let stages = self.stages()?;
         let windows = stages.iter().filter(|s| s.window_means);
+        let stresses = stages.iter().filter(|s| s.ion_stress);
         Ok(Summary {
             creator: self.creator(),
             frames: self.frames,
@@ -462,6 +497,9 @@ impl TrajectoryReader {
             thermo_rows: self.file.dataset("vitrion/thermo/step").map_or(0, |d| d.size()),
             window_means: windows
                 .map(|s| Ok((s.name.clone(), self.window_steps(&s.name)?.len())))
+                .collect::<Result<_, H5mdError>>()?,
+            ion_stress: stresses
+                .map(|s| Ok((s.name.clone(), self.ion_stress_steps(&s.name)?.len())))
                 .collect::<Result<_, H5mdError>>()?,
             stages,
             provenance: self.provenance(),

@@ -98,6 +98,7 @@ fn rows(elements: &Elements) -> Counts {
         frames: elements.frames.rows(),
         thermo: elements.thermo.rows(),
         window_means: elements.windows.iter().map(|w| (w.stage.clone(), w.rows())).collect(),
+        ion_stress: elements.ion_stress.iter().map(|w| (w.stage.clone(), w.rows())).collect(),
         ..Counts::default()
     }
 }
@@ -119,6 +120,10 @@ fn check_counts(path: &Path, found: &Counts, wanted: &Counts) -> Result<(), H5md
     wanted.window_means.iter().try_for_each(|(stage, rows)| {
         let there = found.window_means.get(stage).copied().unwrap_or(0);
         short(format!("window means of stage `{stage}`"), there, *rows)
+    })?;
+    wanted.ion_stress.iter().try_for_each(|(stage, rows)| {
+        let there = found.ion_stress.get(stage).copied().unwrap_or(0);
+        short(format!("windows of ion stress of stage `{stage}`"), there, *rows)
     })
 }
 
@@ -170,9 +175,11 @@ fn fill(
     let path = writer.path.clone();
     let windows: Vec<usize> =
         old.windows.iter().map(|w| counts.window_means.get(&w.stage).copied().unwrap_or(0)).collect();
+    let stresses: Vec<usize> =
+        old.ion_stress.iter().map(|w| counts.ion_stress.get(&w.stage).copied().unwrap_or(0)).collect();
     writer
         .elements
-        .copy_from(old, counts.frames, counts.thermo, &windows)
+        .copy_from(old, counts.frames, counts.thermo, &windows, &stresses)
         .map_err(write_error(&path, "the rows of the checkpoint"))?;
     for stage in &counts.stress_correlations {
         let table = file
@@ -197,6 +204,9 @@ fn go_on(writer: &mut TrajectoryWriter, counts: &Counts) -> Result<(), H5mdError
     writer.counts = counts.clone();
     for windows in &writer.elements.windows {
         writer.counts.window_means.entry(windows.stage.clone()).or_default();
+    }
+    for windows in &writer.elements.ion_stress {
+        writer.counts.ion_stress.entry(windows.stage.clone()).or_default();
     }
     Ok(())
 }

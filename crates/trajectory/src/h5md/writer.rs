@@ -11,7 +11,7 @@ use vitrion_core::cell::Cell;
 use vitrion_core::observe::multi_tau::StressCorrelation;
 use vitrion_core::topology::Topology;
 
-use super::elements::{Elements, write_table};
+use super::elements::{Elements, Windows, write_table};
 use super::thermo::QUANTITIES;
 use super::{H5mdError, Provenance, Stage, options, system_error, write_error};
 
@@ -100,6 +100,8 @@ pub struct Counts {
     pub thermo: usize,
     /// Window means, by stage.
     pub window_means: BTreeMap<String, usize>,
+    /// Window means of the stress of ions, by stage.
+    pub ion_stress: BTreeMap<String, usize>,
     /// Stages whose stress correlation is written.
     pub stress_correlations: BTreeSet<String>,
 }
@@ -154,6 +156,8 @@ impl TrajectoryWriter {
         let mut writer = Self::from_parts(path, file, elements, header);
         writer.counts.window_means =
             header.stages.iter().filter(|s| s.window_means).map(|s| (s.name.clone(), 0)).collect();
+        writer.counts.ion_stress =
+            header.stages.iter().filter(|s| s.ion_stress).map(|s| (s.name.clone(), 0)).collect();
         Ok(writer)
     }
 
@@ -266,29 +270,54 @@ impl TrajectoryWriter {
         time: f64,
         means: &[DVec3],
     ) -> Result<(), H5mdError> {
+        self.check_window("a window mean", stage, means.len(), &self.elements.windows)?;
+        let row = self.counts.window_means.entry(stage.to_string()).or_default();
+        append_window(&self.elements.windows, stage, *row, (step, time), &double(means))
+            .map_err(write_error(&self.path, &format!("a window mean of stage `{stage}`")))?;
+        *row += 1;
+        Ok(())
+    }
+
+    /// Appends the means of the stress of ions (u A^2/ps^2; xx, yy, zz, xy, xz, yz; one a molecule) over a window of `stage` that
+    /// ended at `step`. Kept as f32.
+    pub fn append_ion_stress(
+        &mut self,
+        stage: &str,
+        step: u64,
+        time: f64,
+        means: &[[f64; 6]],
+    ) -> Result<(), H5mdError> {
+        self.check_window("a stress of ions", stage, means.len(), &self.elements.ion_stress)?;
+        let row = self.counts.ion_stress.entry(stage.to_string()).or_default();
+        let values: Vec<f32> = means.iter().flatten().map(|&component| component as f32).collect();
+        append_window(&self.elements.ion_stress, stage, *row, (step, time), &values)
+            .map_err(write_error(&self.path, &format!("a stress of ions in stage `{stage}`")))?;
+        *row += 1;
+        Ok(())
+    }
+
+    /// That the header announces such windows of a stage, of so many ions.
+    fn check_window<T>(
+        &self,
+        what: &str,
+        stage: &str,
+        ions: usize,
+        windows: &[Windows<T>],
+    ) -> Result<(), H5mdError> {
         let mismatch = |found: String, expected: String| H5mdError::Mismatch {
             path: self.path.clone(),
             found,
             expected,
             remedy: "this is a defect of the program, please report it",
         };
-        let windows = self.elements.windows.iter().find(|w| w.stage == stage).ok_or_else(|| {
-            mismatch(
-                format!("a window mean of stage `{stage}`"),
-                "the header announces none there".to_string(),
-            )
-        })?;
-        if means.len() != self.molecules {
-            let found = format!("a window mean of {} centres", means.len());
+        if !windows.iter().any(|w| w.stage == stage) {
+            let expected = "the header announces none there".to_string();
+            return Err(mismatch(format!("{what} of stage `{stage}`"), expected));
+        }
+        if ions != self.molecules {
+            let found = format!("{what} of {ions} centres");
             return Err(mismatch(found, format!("the file holds {}", self.molecules)));
         }
-        let row = self.counts.window_means.entry(stage.to_string()).or_default();
-        windows
-            .clock
-            .write(*row, &[step.cast_signed()], &[time])
-            .and_then(|()| windows.value.write(*row, &double(means)))
-            .map_err(write_error(&self.path, &format!("a window mean of stage `{stage}`")))?;
-        *row += 1;
         Ok(())
     }
 
@@ -363,6 +392,20 @@ fn check_stages(path: &Path, stages: &[Stage]) -> Result<(), H5mdError> {
         }
     }
     Ok(())
+}
+
+/// Writes row `row` of the windows of a stage.
+fn append_window<T: hdf5::H5Type>(
+    windows: &[Windows<T>],
+    stage: &str,
+    row: usize,
+    (step, time): (u64, f64),
+    values: &[T],
+) -> hdf5::Result<()> {
+    windows.iter().filter(|w| w.stage == stage).try_for_each(|windows| {
+        windows.clock.write(row, &[step.cast_signed()], &[time])?;
+        windows.value.write(row, values)
+    })
 }
 
 fn single(vectors: &[DVec3]) -> Vec<f32> {

@@ -29,6 +29,7 @@ fn header() -> Header {
         steps: 1 << 33,
         timestep: 0.004,
         window_means,
+        ion_stress: window_means,
     };
     Header {
         author: "A. Tester".to_string(),
@@ -72,6 +73,14 @@ fn vectors(n: usize, index: u64, stream: u64) -> Vec<DVec3> {
     (0..n).map(|_| DVec3::new(next(), next(), next())).collect()
 }
 
+/// Tensors that f32 holds.
+fn tensors(n: usize, index: u64) -> Vec<[f64; 6]> {
+    let halves = vectors(n, index, 8).into_iter().zip(vectors(n, index, 9));
+    halves
+        .map(|(a, b)| [a.x, a.y, a.z, -b.x, -b.y, -b.z].map(|component| f64::from((1e3 * component) as f32)))
+        .collect()
+}
+
 fn step(index: u64) -> u64 {
     (1 << 33) + 1000 * index
 }
@@ -88,6 +97,7 @@ fn append(writer: &mut TrajectoryWriter, index: u64) -> Result<(), H5mdError> {
     writer.append_thermo(step, time, &thermo)?;
     if index % 4 == 3 {
         writer.append_window_mean(STAGE, step, time, &vectors(topology.molecules.len(), index, 7))?;
+        writer.append_ion_stress(STAGE, step, time, &tensors(topology.molecules.len(), index))?;
     }
     writer.append_frame(&Frame {
         step,
@@ -219,6 +229,10 @@ fn frames_come_back_while_the_file_is_written_and_after() {
     assert_eq!(reader.thermo("step").unwrap()[9], step(9) as f64);
     assert_eq!(reader.window_steps(STAGE).unwrap(), [step(3).cast_signed(), step(7).cast_signed()]);
     assert_eq!(reader.window_mean(STAGE, 1).unwrap(), vectors(100, 7, 7));
+    assert_eq!(reader.ion_stress_steps(STAGE).unwrap(), reader.window_steps(STAGE).unwrap());
+    assert_eq!(reader.ion_stress(STAGE, 1).unwrap(), tensors(100, 7));
+    assert!(reader.ion_stress(STAGE, 2).unwrap_err().to_string().contains("there are 2"));
+    assert!(reader.ion_stress("melt", 0).unwrap_err().to_string().contains("takes the stress of ions"));
     let table = reader.stress_correlation(STAGE).unwrap();
     for column in &correlation().columns {
         assert_eq!(table.columns.iter().find(|c| c.name == column.name), Some(column));
@@ -265,6 +279,7 @@ fn summary_and_particle_properties_tell_what_the_file_holds() {
     assert_eq!(summary.stages, header().stages);
     assert_eq!(summary.thermo_rows, counts.thermo);
     assert_eq!(summary.window_means, [(STAGE.to_string(), 1)]);
+    assert_eq!(summary.ion_stress, [(STAGE.to_string(), 1)]);
     assert_eq!(summary.provenance, Some(header().provenance));
     let topology = topology();
     assert_eq!(reader.particle_property("mass").unwrap().unwrap(), topology.masses());
@@ -320,6 +335,8 @@ fn frames_of_another_system_or_from_the_past_are_refused() {
     let still = writer.append_frame(&Frame { positions: &positions, ..frame }).unwrap_err().to_string();
     assert!(still.contains("0 velocities") && still.contains("holds 280"), "{still}");
     assert!(writer.append_window_mean("melt", 1, 1.0, &centres).is_err());
+    assert!(writer.append_ion_stress("melt", 1, 1.0, &tensors(100, 1)).is_err());
+    assert!(writer.append_ion_stress(STAGE, 1, 1.0, &tensors(99, 1)).is_err());
     assert_eq!(writer.finish().unwrap().frames, 1, "a refused frame leaves nothing");
 }
 
