@@ -118,10 +118,11 @@ fn the_plan_of_the_paper_has_its_steps_frames_and_windows() {
     let production = plan.stages.last().unwrap();
     // 160 blocks of 25,000,000 steps: offset 0 and 2^0 ... 2^24.
     assert_eq!(production.frames, 160 * 26);
-    assert_eq!(production.windows, 4000);
+    assert_eq!((production.windows, production.ion_stress_windows), (4000, 4000));
     assert_eq!(production.thermo_rows, 400_001);
     // 12 bytes an atom, 24 a centre.
-    assert!(production.bytes > production.frames * (12 * 2376 + 24 * 864));
+    let windows = production.windows + production.ion_stress_windows;
+    assert!(production.bytes > production.frames * (12 * 2376 + 24 * 864) + windows * 24 * 864);
     assert!((plan.total_time() - 18.47e6).abs() < 1e-3);
     let cooling = config.stages[2].motion().unwrap();
     let end = cooling.temperature[0] + cooling.temperature_rate * 370e3;

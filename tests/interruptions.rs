@@ -63,6 +63,7 @@ temperature = "700 K"
 thermo = {{ every = "4 fs" }}
 frames = {{ log_block = "50 fs" }}
 window_means = {{ window = "40 fs", sample_every = "4 fs" }}
+ion_stress = {{ window = "48 fs", sample_every = "16 fs" }}
 [[stage]]
 name = "cooling"
 kind = "npt"

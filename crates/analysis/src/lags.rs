@@ -23,7 +23,7 @@ const MOST_PAIRS: usize = 20_000_000;
 /// Lags and origins of a set of trajectories.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lags {
-    /// In ticks, increasing, all above zero.
+    /// In ticks, increasing, all above zero but for [`Lags::with_zero`].
     ticks: Vec<i64>,
     /// Length of a tick (ps).
     tick: f64,
@@ -84,6 +84,12 @@ impl Lags {
         Self { ticks: chosen.map(|lag| self.ticks[lag]).collect(), ..self.clone() }
     }
 
+    /// The same lags, and zero before them: each origin with itself.
+    #[must_use]
+    pub fn with_zero(&self) -> Self {
+        Self { ticks: std::iter::once(0).chain(self.ticks.iter().copied()).collect(), ..self.clone() }
+    }
+
     /// Number of lags.
     pub fn len(&self) -> usize {
         self.ticks.len()
@@ -128,7 +134,7 @@ impl Lags {
     /// Blocks that the origins of a lag are divided into: none shorter than the lag, so that blocks hardly overlap.
     pub fn blocks(&self, trajectory: usize, lag: usize) -> usize {
         let Origins { span, blocks, .. } = self.trajectories[trajectory];
-        let independent = (span - self.ticks[lag]).max(0) / self.ticks[lag];
+        let independent = (span - self.ticks[lag]).max(0) / self.ticks[lag].max(1);
         (independent as usize).clamp(1, blocks)
     }
 

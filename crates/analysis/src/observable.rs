@@ -137,7 +137,11 @@ pub const OBSERVABLES: &[Entry] = &[
         tables: &["density", "enthalpy", "glass_transition"],
         prepare: thermodynamics::prepare,
     },
-    Entry { name: "ion_stress", tables: &["ion_stress_histogram"], prepare: ion_stress::prepare },
+    Entry {
+        name: "ion_stress",
+        tables: &["ion_stress", "ion_stress_histogram"],
+        prepare: ion_stress::prepare,
+    },
 ];
 
 impl Entry {

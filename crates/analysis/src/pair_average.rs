@@ -96,7 +96,9 @@ impl<C: Correlation> PairAverage<C> {
             .par_iter()
             .map(|(_, origin)| {
                 let mut sums = vec![0.0; GROUPS * width];
-                if let Some(then) = self.origins.get(origin) {
+                // A lag of zero ends where it begins.
+                let then = if *origin == frame.tick { Some(&now) } else { self.origins.get(origin) };
+                if let Some(then) = then {
                     self.correlation.add(then, &now, &mut sums);
                 }
                 sums

@@ -291,7 +291,7 @@ fn cell_of(trajectory: &dyn Trajectory) -> Result<Option<Cell>, Missing> {
 }
 
 /// a/b, if that is a whole number of at least 1.
-fn whole_ratio(a: f64, b: f64) -> Option<usize> {
+pub fn whole_ratio(a: f64, b: f64) -> Option<usize> {
     let ratio = (a / b).round();
     (ratio >= 1.0 && (ratio * b - a).abs() <= TOLERANCE * a).then_some(ratio as usize)
 }

@@ -2,3 +2,4 @@
 
 pub mod green_kubo;
 pub mod ion_stress;
+pub mod stress_windows;

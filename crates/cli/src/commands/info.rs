@@ -125,6 +125,9 @@ fn trajectory(path: &Path) -> Result<String> {
     for (stage, windows) in &summary.window_means {
         add("window means", format!("{windows} in {stage}"));
     }
+    for (stage, windows) in &summary.ion_stress {
+        add("ion stress", format!("{windows} windows in {stage}"));
+    }
     if let Some(p) = &summary.provenance {
         add("backend", format!("{}, replica {}", p.backend, p.replica));
         add("started", format!("{} on {}", p.started, p.host));

@@ -95,9 +95,10 @@ mod tests {
             .replace("\"@FORCE_FIELD@.toml\"", "\"ckn-rigid\"")
             .replace("@TIMESTEP@", "4 fs")
             .replace("\n#window_means", "\nwindow_means")
+            .replace("\n#ion_stress", "\nion_stress")
             .replace("\n#stress_correlator", "\nstress_correlator");
         let config = Config::parse(&directory.path().join("ckn.toml"), text).unwrap();
         let outputs = &config.stages[5].outputs;
-        assert!(outputs.window.is_some() && outputs.stress.is_some());
+        assert!(outputs.window.is_some() && outputs.ion_stress.is_some() && outputs.stress.is_some());
     }
 }

@@ -212,11 +212,23 @@ fn plan_in_words(plan: &Plan, directory: &Path) -> String {
                 count(stage.frames),
                 count(stage.thermo_rows),
                 count(stage.windows),
+                count(stage.ion_stress_windows),
                 bytes(stage.bytes),
             ]
         })
         .collect();
-    let header = ["stage", "kind", "time", "steps", "step", "frames", "thermo", "windows", "bytes/replica"];
+    let header = [
+        "stage",
+        "kind",
+        "time",
+        "steps",
+        "step",
+        "frames",
+        "thermo",
+        "windows",
+        "ion stress",
+        "bytes/replica",
+    ];
     let there = match directory.read_dir().map(|mut entries| entries.next().is_some()) {
         Ok(true) => " (exists; a run of this configuration there would be resumed)",
         _ => " (new)",

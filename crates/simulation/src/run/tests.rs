@@ -106,6 +106,7 @@ temperature = "700 K"
 thermo = { every = "4 fs" }
 frames = { log_block = "12 fs" }
 window_means = { window = "8 fs", sample_every = "4 fs" }
+ion_stress = { window = "12 fs", sample_every = "4 fs" }
 
 [[stage]]
 name = "cooling"
@@ -196,6 +197,10 @@ fn contents(path: &Path) -> Vec<(String, Vec<u64>)> {
         let means = reader.window_mean("hot", window).unwrap();
         bits("window mean", means.iter().flat_map(glam::DVec3::to_array).collect());
     }
+    assert_eq!(reader.ion_stress_steps("hot").unwrap(), [6, 12]);
+    for window in 0..2 {
+        bits("ion stress", reader.ion_stress("hot", window).unwrap().concat());
+    }
     for column in reader.stress_correlation("free volume").unwrap().columns {
         bits(&column.name, column.values);
     }
@@ -209,6 +214,30 @@ fn same(a: &Outcome, b: &Outcome, what: &str) {
         assert_eq!(a.len(), b.len(), "{what}");
         for ((name, a), (_, b)) in a.iter().zip(&b) {
             assert!(a == b, "{what}: {name} differs");
+        }
+    }
+}
+
+/// V times the pressure tensor at the samples of a window is the sum of its ions' stress.
+#[test]
+fn stresses_of_ions_are_means_over_their_windows() {
+    let case = Case::new();
+    for path in case.run("whole").0.unwrap().trajectories {
+        let reader = TrajectoryReader::open(&path).unwrap();
+        let volume = reader.thermo("volume").unwrap();
+        for (window, rows) in [(0, 1..4), (1, 4..7)] {
+            let stresses = reader.ion_stress("hot", window).unwrap();
+            assert_eq!(stresses.len(), 24);
+            let names =
+                ["pressure_xx", "pressure_yy", "pressure_zz", "pressure_xy", "pressure_xz", "pressure_yz"];
+            for (component, name) in names.into_iter().enumerate() {
+                let pressure = reader.thermo(name).unwrap();
+                let expected = rows.clone().map(|row| pressure[row] * volume[row]).sum::<f64>() / 3.0;
+                let sum: f64 = stresses.iter().map(|s| s[component]).sum();
+                let gross: f64 = stresses.iter().map(|s| s[component].abs()).sum();
+                // The file keeps f32.
+                assert!((sum - expected).abs() < 1e-7 * gross, "window {window}, {name}: {sum} {expected}");
+            }
         }
     }
 }
