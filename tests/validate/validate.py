@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import analyze
 import backends
 import cooling
 import density
@@ -35,19 +36,26 @@ CHECKS = {
     "backends": ([("melt-small", "cpu"), ("melt-small", "gpu")], backends.check),
 }
 
+# Likewise of what `vitrion analyze` makes of a run; these are given the program as well.
+ANALYSES = {
+    "analyze-700K": ([("melt-nvt-4fs", "")], analyze.check_lammps),
+    "analyze-peers": ([("melt-nvt-4fs", "")], analyze.check_peers),
+}
+
 
 def main():
+    names = [*CHECKS, *ANALYSES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vitrion", default="target/release/vitrion", help="the program [%(default)s]")
     parser.add_argument("--dir", default="target/validate", type=Path, help="where runs are kept [%(default)s]")
-    parser.add_argument("--only", nargs="+", choices=CHECKS, default=list(CHECKS), metavar="CHECK", help=", ".join(CHECKS))
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="CHECK", help=", ".join(names))
     parser.add_argument("--threads", type=int, help="threads of each run; all cores by default")
     parser.add_argument("--no-run", action="store_true", help="only read what has been run")
     arguments = parser.parse_args()
     arguments.dir.mkdir(parents=True, exist_ok=True)
     failed = []
     for name in arguments.only:
-        runs, check = CHECKS[name]
+        runs, check = (CHECKS | ANALYSES)[name]
         directories = [arguments.dir / (f"{config}-{backend}" if backend else config) for config, backend in runs]
         for (config, backend), directory in zip(runs, directories):
             if arguments.no_run:
@@ -57,7 +65,7 @@ def main():
             command = [arguments.vitrion, *threads, "run", CONFIGS / f"{config}.toml", "--dir", directory, *chosen]
             print(f"\n{name}: {' '.join(map(str, command))}", flush=True)
             subprocess.run(command, check=True)
-        if not check(*directories):
+        if not check(*directories, *([arguments.vitrion] if name in ANALYSES else [])):
             failed.append(name)
         sys.stdout.flush()
     if failed:
