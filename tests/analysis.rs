@@ -285,6 +285,14 @@ fn results_of_an_earlier_state_of_the_data_do_not_stand_beside_new_ones() {
     assert_eq!(std::fs::read_to_string(out.join("older/rdf.csv")).unwrap(), first);
     assert_eq!(lengths(&out.join("older/msd.csv")), 3 * 11);
     assert!(out.join("older/results.h5").exists());
+    // A directory that has moved holds the same data.
+    let moved = directory.path().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    std::fs::rename(&input, moved.join("run.h5")).unwrap();
+    let words = done(&["analyze", text(&moved.join("run.h5")), "--out", text(&out), "--only", "msd"]);
+    assert!(words.contains("kept"), "{words}");
+    std::fs::rename(moved.join("run.h5"), &input).unwrap();
+    run("msd");
     // What is measured again as a whole replaces the older.
     write(24);
     assert!(!run("msd").contains("have changed") && !out.join("older-2").exists());

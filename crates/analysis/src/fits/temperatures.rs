@@ -131,6 +131,13 @@ pub fn fit(
     let mut known: Vec<(f64, Estimate)> =
         points.iter().filter_map(|p| p.value.as_ref().ok().map(|v| (p.temperature, *v))).collect();
     known.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if known.len() < 2 {
+        return Err(Undetermined::because(format!(
+            "{} of {} points have a value",
+            known.len(),
+            points.len()
+        )));
+    }
     if known.iter().any(|(t, v)| *t <= 0.0 || v.value <= 0.0) {
         return Err(Undetermined::because("temperatures and values must be above zero"));
     }

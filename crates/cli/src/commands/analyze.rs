@@ -176,13 +176,13 @@ impl Analyze {
         let settings = self.settings();
         let directory = self.directory();
         let earlier = Results::read(&directory)?;
-        check_same_inputs(earlier.as_ref(), &inputs, &directory)?;
+        let data = inputs.identity()?;
+        check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
         let mut notes = inputs.notes();
         notes.extend(analysis::memory_note(&inputs, &settings));
         for note in &notes {
             console::say(&format!("note: {note}"));
         }
-        let data = inputs.identity()?;
         let mut bar = FrameBar::new();
         let outcomes = analysis::run(&inputs, &settings, &entries, earlier.as_ref(), &mut |p| {
             bar.update(p.frames, p.of);
@@ -232,10 +232,10 @@ impl Analyze {
     }
 }
 
-/// Results of other files are not replaced.
-fn check_same_inputs(earlier: Option<&Results>, inputs: &Inputs, directory: &Path) -> Result<()> {
+/// Results of other files are not replaced; those of files that only have another place now are theirs.
+fn check_same_inputs(earlier: Option<&Results>, inputs: &Inputs, data: &str, directory: &Path) -> Result<()> {
     match earlier {
-        Some(earlier) if earlier.inputs != absolute(inputs) => {
+        Some(earlier) if earlier.inputs != absolute(inputs) && earlier.data != data => {
             let names: Vec<String> = earlier.inputs.iter().map(|p| p.display().to_string()).collect();
             bail!(
                 "{}: holds results of other inputs ({}); choose another place with --out, or move it away",

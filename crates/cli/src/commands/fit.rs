@@ -132,8 +132,10 @@ impl Fit {
             let path = self.out.join(format!("{}.csv", table.name));
             files::write(&path, table.to_csv().as_bytes())?;
         }
+        let mut written = vec!["fit_points.csv", "fit_laws.csv", "fit_covariance.csv"];
         if let Some(picture) = temperature_figure::picture(all, choice) {
             files::write_picture(&self.out, &picture)?;
+            written.extend(["fit.svg", "fit.png"]);
         }
         console::print(&rows(
             &points,
@@ -144,10 +146,7 @@ impl Fit {
             &laws,
             &["q_per_angstrom", "law", "parameter", "value", "standard_error", "unit", "verdict"],
         ))?;
-        console::print(&format!(
-            "\ntables and figure: {}/fit_points.csv, fit_laws.csv, fit_covariance.csv, fit.svg, fit.png",
-            self.out.display()
-        ))
+        console::print(&format!("\nwritten to {}: {}", self.out.display(), written.join(", ")))
     }
 }
 
