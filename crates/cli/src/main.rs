@@ -2,7 +2,6 @@
 
 mod commands;
 mod console;
-mod figures;
 mod headless;
 mod kernels;
 mod progress;

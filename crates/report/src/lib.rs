@@ -14,6 +14,7 @@ pub mod page;
 pub mod panel;
 pub mod paper;
 pub mod quantity;
+pub mod quick;
 pub mod raster;
 pub mod source;
 pub mod style;

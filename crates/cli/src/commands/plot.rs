@@ -11,10 +11,10 @@ use vitrion_analysis::msd::{MeanSquaredDisplacement, SpeciesDisplacement};
 use vitrion_analysis::observable::Context as Analysis;
 use vitrion_analysis::rdf::{PairDistribution, RadialDistribution};
 use vitrion_analysis::settings::Settings;
+use vitrion_report::quick;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 use super::forces::{length, write_file};
-use crate::figures::{displacement, pair_distributions};
 use crate::{Outcome, console, trajectories};
 
 /// Draw g(r) of all pairs and the mean squared displacement of each species
@@ -58,14 +58,17 @@ impl Plot {
         let reading = trajectories::Reading { stage: self.stage.as_deref(), ..Default::default() };
         let inputs = trajectories::inputs(std::slice::from_ref(&self.run), reading)?;
         let rdf = self.pair_distributions(&inputs)?;
-        let svg = pair_distributions::draw(&rdf, &format!("Pair distribution functions, {title}"))?;
-        write_pair(&directory, "rdf", &svg, &rdf_csv(&rdf))?;
+        let picture = quick::pair_distributions(&rdf, &format!("Pair distribution functions, {title}"));
+        write_pair(&directory, "rdf", &picture.file(), &rdf_csv(&rdf))?;
         console::print(&format!("{}\n\n{}", peaks(&rdf), whereabouts("g(r)", &directory, "rdf")))?;
 
         // A trajectory too short for displacements still has a structure.
         let drawn = displacements(&inputs).and_then(|msd| {
-            let svg = displacement::draw(&msd, &format!("Mean squared displacement, {title}"))?;
-            Ok((svg, msd_csv(&msd)))
+            let picture = quick::displacements(&msd, &format!("Mean squared displacement, {title}"));
+            let picture = picture.context(
+                "there are none to draw: the trajectory needs at least three frames of moving ions",
+            )?;
+            Ok((picture.file(), msd_csv(&msd)))
         });
         match drawn {
             Ok((svg, csv)) => {

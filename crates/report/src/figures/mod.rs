@@ -6,7 +6,7 @@ mod displacements;
 mod ion_displacement;
 mod jumping_pairs;
 mod nonjumping_stress;
-mod pair_distributions;
+pub mod pair_distributions;
 mod relaxation_times;
 mod scattering;
 mod scattering_normalised;

@@ -29,31 +29,42 @@ pub fn panel(source: &Source) -> Panel {
 fn content(source: &Source) -> Result<Content, String> {
     let all = source.table("rdf")?;
     let species = |pair: &str| pair.split('-').all(|name| !matches!(name, "all" | "J" | "NJ"));
-    let mut pairs: Vec<&str> = all.words("pair").into_iter().filter(|pair| species(pair)).collect();
+    let pairs: Vec<&str> = all.words("pair").into_iter().filter(|pair| species(pair)).collect();
     if pairs.is_empty() {
         return Err("The results have no pair distributions of species.".to_string());
     }
-    pairs.sort_by_key(|pair| rank(pair));
-    let height = CELL.1 * pairs.len().div_ceil(COLUMNS) as f64 + 26.0;
-    let width = LEFT + CELL.0 * COLUMNS as f64;
-    let mut picture = Picture::new("fig-4a", TITLE, width, height);
-    let mut peaks = Vec::new();
-    for (index, pair) in pairs.iter().enumerate() {
-        let points = all.with("pair", pair).curve("r_angstrom");
-        let (column, row) = ((index % COLUMNS) as f64, (index / COLUMNS) as f64);
-        let peak = peak(&points, pair);
-        picture = picture
-            .with(&cell(&points, &named(pair), peak), [LEFT + CELL.0 * column, CELL.1 * row, CELL.0, CELL.1]);
-        peaks.extend(peak.map(|peak| (named(pair), peak)));
-    }
-    let picture = picture
-        .with_text("distance *r* (Å)", (0.5 * (LEFT + width), height - 8.0), Anchor::Middle)
-        .with_upright_text("*g*(*r*)", (14.0, 0.5 * height));
+    let curves = pairs.iter().map(|pair| ((*pair).to_string(), all.with("pair", pair).curve("r_angstrom")));
+    let (picture, peaks) = grid("fig-4a", TITLE, COLUMNS, curves.collect());
     let content = Content::new(picture).with_data(&all);
     Ok(peaks.into_iter().fold(content, |content, (name, peak)| {
         let value = format!("{} at {} Å", significant(peak.y, 3), significant(peak.x, 3));
         content.with_number(&format!("highest peak of {name}"), value, None)
     }))
+}
+
+/// A chart for each pair ("K-O") of curves, in so many columns; and the highest peaks of those that have one, with the names of the pairs.
+pub fn grid(
+    id: &str,
+    title: &str,
+    columns: usize,
+    mut curves: Vec<(String, Vec<Point>)>,
+) -> (Picture, Vec<(String, Point)>) {
+    curves.sort_by_key(|(pair, _)| rank(pair));
+    let height = CELL.1 * curves.len().div_ceil(columns) as f64 + 26.0;
+    let width = LEFT + CELL.0 * columns as f64;
+    let mut picture = Picture::new(id, title, width, height);
+    let mut peaks = Vec::new();
+    for (index, (pair, points)) in curves.iter().enumerate() {
+        let (column, row) = ((index % columns) as f64, (index / columns) as f64);
+        let peak = peak(points, pair);
+        picture = picture
+            .with(&cell(points, &named(pair), peak), [LEFT + CELL.0 * column, CELL.1 * row, CELL.0, CELL.1]);
+        peaks.extend(peak.map(|peak| (named(pair), peak)));
+    }
+    let picture = picture
+        .with_text("distance *r* (Å)", (0.5 * (LEFT + width), height - 8.0), Anchor::Middle)
+        .with_upright_text("*g*(*r*)", (14.0, 0.5 * height));
+    (picture, peaks)
 }
 
 /// The highest peak that is not a bond of the nitrate.
