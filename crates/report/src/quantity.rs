@@ -47,6 +47,29 @@ pub fn significant(value: f64, digits: i32) -> String {
     )
 }
 
+/// A unit of the results with the markup of `chart::markup`: `GPa^2` with a raised 2.
+pub fn unit(unit: &str) -> String {
+    let mut out = String::new();
+    let mut raised = false;
+    for c in unit.chars() {
+        let belongs = c.is_ascii_digit() || c == '-';
+        if raised && !belongs {
+            out.push('}');
+            raised = false;
+        }
+        if c == '^' {
+            out.push_str("^{");
+            raised = true;
+        } else {
+            out.push(c);
+        }
+    }
+    if raised {
+        out.push('}');
+    }
+    out
+}
+
 /// A time of so many picoseconds in the unit that fits it.
 pub fn time(ps: f64) -> String {
     let (scale, unit) = match ps.abs() {
@@ -69,6 +92,13 @@ fn sign(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exponents_of_units_are_raised() {
+        assert_eq!(unit("kJ^2/mol^2"), "kJ^{2}/mol^{2}");
+        assert_eq!(unit("u angstrom^-1 ps^-2"), "u angstrom^{-1} ps^{-2}");
+        assert_eq!(unit("ps"), "ps");
+    }
 
     #[test]
     fn digits_follow_the_error() {

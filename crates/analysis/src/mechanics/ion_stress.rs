@@ -33,8 +33,8 @@ use crate::table::{Table, whole};
 const UNIT: &str = "kJ^2/mol^2";
 /// One u^2 A^4/ps^4 in it.
 const SCALE: f64 = 1.0 / (KILOJOULE_PER_MOLE * KILOJOULE_PER_MOLE);
-/// Intervals of the histogram.
-const INTERVALS: usize = 40;
+/// Fewest intervals of the histogram, and most.
+const INTERVALS: (usize, usize) = (10, 40);
 /// The index of NJ in `CLASSES`.
 const NJ: usize = 1;
 
@@ -265,8 +265,11 @@ fn histogram(
     }
     let all = || samples.iter().flat_map(|(_, values)| values.iter().copied());
     let (low, high) = (all().fold(0.0, f64::min), all().fold(0.0, f64::max));
+    let ions = samples.first().map_or(0, |(_, values)| values.len());
+    // Twice the rule of Rice, 2 n^(1/3), since the intervals cover histograms of different widths.
+    let wanted = (4.0 * (ions as f64).cbrt()) as usize;
     // All intervals are equally wide, and zero is a boundary: a tiny width for stresses that are all zero.
-    let width = ((high - low) / INTERVALS as f64).max(f64::MIN_POSITIVE);
+    let width = ((high - low) / wanted.clamp(INTERVALS.0, INTERVALS.1) as f64).max(f64::MIN_POSITIVE);
     let first = (low / width).floor() as i64;
     let intervals = ((high / width).floor() as i64 - first) as usize + 1;
     let (mut time, mut centre, mut value, mut error) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -284,7 +287,6 @@ fn histogram(
             error.push((count / n * (1.0 - count / n) / n).sqrt());
         }
     }
-    let ions = samples.first().map_or(0, |(_, values)| values.len());
     Ok(Table::new("ion_stress_histogram", "fraction of the NJ ions by their own G(t), over all spans")
         .real("t_ps", "ps", time)
         .real("g_kJ2_per_mol2", UNIT, centre)
@@ -425,8 +427,8 @@ mod tests {
             let (g, fraction) = single_histogram(&tables, t);
             let full: Vec<f64> =
                 g.iter().zip(&fraction).filter(|(_, f)| **f > 0.0).map(|(g, _)| *g).collect();
-            // All in one interval, of a width of 3/40, which ends at the value to rounding.
-            assert!(full.len() == 1 && (full[0] - 3.0).abs() <= 0.5001 * 3.0 / 40.0, "{full:?}");
+            // All in one interval; that of 96 ions is 3/18 wide, and has the value at an end, to rounding.
+            assert!(full.len() == 1 && (full[0] - 3.0).abs() <= 0.5001 * 3.0 / 18.0, "{full:?}");
             assert!((fraction.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         }
         let notes = &tables[1].notes;
@@ -484,7 +486,7 @@ mod tests {
         let (g, fraction) = single_histogram(&tables, 0.0);
         let mean: f64 = g.iter().zip(&fraction).map(|(g, f)| g * f).sum();
         let of_curve = curve(&tables, "NJ", "all")[0].1;
-        // Intervals of a fortieth of the range, at most twice the mean.
+        // Intervals of an eighteenth of the range, within which ions are spread.
         assert!((mean / of_curve - 1.0).abs() < 0.03, "{mean} {of_curve}");
         let notes = tables[1].notes.join("\n");
         let later: Vec<f64> = (5..8).map(|k| WINDOW * f64::from(k)).collect();

@@ -16,7 +16,8 @@
 //! doi:10.1103/PhysRevB.49.755).
 //!
 //! A function of the state alone, computed on the host when a sample is due: every backend gives the same output through it. One
-//! evaluation costs about as much as ten to fifteen steps of the fast CPU kernel, in a system of any size.
+//! evaluation on the mesh costs about four evaluations of the forces (2,376 atoms, one core): its list is built afresh, and each
+//! element of the virial takes a transform of the mesh. Exact sums cost as much as the forces of the reference kernel.
 
 use std::sync::Arc;
 
