@@ -152,10 +152,25 @@ fn data(shown: &Shown) -> String {
         let _ = write!(body, "<tr>{cells}</tr>");
     }
     format!(
-        "<details><summary>Data: {}</summary><p>{note}{}</p><div class=\"scroll\"><table class=\"data\"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>",
+        "<details><summary>Data: {}{}</summary><p>{note}{}</p><div class=\"scroll\"><table class=\"data\"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>",
         escape(&table.name),
+        escape(&which(table, rows)),
         notes(table)
     )
+}
+
+/// What all shown rows of a table are of, in brackets: two parts of one table can stand below a figure.
+fn which(table: &Table, rows: &[usize]) -> String {
+    let common = |values: &Values| match values {
+        Values::Text(words) => {
+            let first = words.get(*rows.first()?)?;
+            rows.iter().all(|&row| &words[row] == first).then(|| first.clone())
+        }
+        _ => None,
+    };
+    let kinds = table.columns.iter().filter(|c| !matches!(c.name.as_str(), "verdict" | "unit"));
+    let words: Vec<String> = kinds.filter_map(|c| common(&c.values)).collect();
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
 fn notes(table: &Table) -> String {
@@ -251,3 +266,22 @@ section:last-child{margin-bottom:3rem}
 @page{margin:14mm}
 @media print{body{font-size:10pt}.panel{break-inside:avoid}.panels,.n1,.n2{grid-template-columns:1fr 1fr}details{display:none}h2{break-after:avoid}}
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_table_are_told_apart() {
+        let words = |words: [&str; 4]| words.map(ToString::to_string).to_vec();
+        let table = Table::new("kww", "")
+            .text("function", words(["isf_self", "isf_self", "isf_coherent", "isf_coherent"]))
+            .text("species_or_weighting", words(["K", "xray", "xray", "all"]))
+            .real("q_per_angstrom", "1/angstrom", vec![3.7; 4])
+            .text("verdict", words(["determined"; 4]));
+        assert_eq!(which(&table, &[0, 1]), " (isf_self)");
+        assert_eq!(which(&table, &[2]), " (isf_coherent, xray)");
+        assert_eq!(which(&table, &[0, 1, 2, 3]), "");
+        assert_eq!(which(&table, &[]), "");
+    }
+}

@@ -142,7 +142,7 @@ fn times_content(source: &Source, title: &str) -> Result<Content, String> {
         }
     }
     let content = Content::new(Picture::of("fig-4e", title, &chart)).with_remark(&format!(
-        "This run has one temperature, {temperature:.0} K, and therefore no activation energy."
+        "This run has one temperature, {temperature:.0} K, and therefore no activation energy; vitrion fit takes it from several runs."
     ));
     Ok(with_rows_and_numbers(content, &fitted, numbers))
 }
