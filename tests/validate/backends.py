@@ -16,7 +16,7 @@ QUANTITIES = {
 }
 LAGS = (1.0, 10.0)
 PAIRS = ("Ca-O", "K-O", "N-N", "Ca-K")
-BINS = np.arange(0.0, 10.01, 0.5)
+BINS = np.arange(0.0, 8.01, 0.5)
 
 
 def thermo_rows(cpu, gpu):
