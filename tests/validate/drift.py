@@ -67,7 +67,7 @@ def fluctuation(run, stage):
 def check_reference(reference, mixed):
     """Velocity Verlet's energy error is of second order: in f64 its fluctuation falls by four when the step is halved.
 
-    Drifts are compared at 4 fs, over 20 ps. Over the 5 ps at smaller steps the energy follows the slow changes of the
+    Drifts are compared at 4 fs, over 20 ps. Over the 2.5 ps at smaller steps the energy follows the slow changes of the
     temperature (the integrator conserves another function, which differs by O(dt^2)), in both precisions alike: that is no drift,
     and blocks of a fraction of a ps do not see it.
     """
