@@ -189,6 +189,20 @@ fn datasets(path: &Path) -> BTreeMap<String, (Vec<usize>, Vec<String>)> {
     found
 }
 
+#[test]
+fn a_run_goes_on_from_inside_its_directory() {
+    let case = Case::new();
+    case.finish("whole", 1);
+    case.interrupt("stopped", Duration::from_millis(300));
+    let output = Command::new(VITRION)
+        .args(["run", "config.toml"])
+        .current_dir(case.directory("stopped"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    case.compare("whole", "stopped");
+}
+
 /// Numbers in [0, 1) that are the same in every run of the test: xorshift64*, Vigna, doi:10.1145/2845077.
 struct Uniform(u64);
 

@@ -87,7 +87,8 @@ pub fn default_directory(config_path: &Path) -> PathBuf {
         (config_path.parent(), config_path.file_name().and_then(|name| name.to_str()))
         && is_run(parent)
     {
-        return parent.to_path_buf();
+        // Joined with a name, the empty path is the working directory; alone it is nothing, and would look like an empty one.
+        return if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_path_buf() };
     }
     let stem = config_path.file_stem().map_or_else(|| "vitrion".into(), |s| s.to_string_lossy());
     PathBuf::from(format!("{stem}-run"))
