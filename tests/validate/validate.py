@@ -33,7 +33,6 @@ CHECKS = {
     "drift-1fs": ([("drift-1fs", "")], lambda d: drift.check(d, "nve")),
     "melt-2fs": ([("melt-nvt-2fs", "")], melt.check),
     "drift-reference": ([("drift-reference", ""), ("drift-mixed", "")], drift.check_reference),
-    "drift-gpu": ([("melt-small", "gpu")], lambda d: drift.check(d, "nve")),
     "backends": ([("melt-small", "cpu"), ("melt-small", "gpu")], backends.check),
 }
 

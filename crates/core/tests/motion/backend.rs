@@ -10,6 +10,7 @@ use vitrion_core::cpu::backend::CpuBackend;
 use vitrion_core::state::{ExtendedVariables, State};
 use vitrion_core::topology::Topology;
 
+use crate::recorder::{Recorder, replica_of};
 use crate::support::*;
 
 const REPLICAS: usize = 3;

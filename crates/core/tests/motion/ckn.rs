@@ -14,7 +14,8 @@ use vitrion_core::integrators::rigid_body::{angular_momentum, quaternion_momentu
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
 
-use crate::support::{Recorder, begin, dynamics, thermal_state};
+use crate::recorder::Recorder;
+use crate::support::{begin, dynamics, thermal_state};
 
 /// A stored configuration in a cubic box.
 struct Stored {

@@ -3,6 +3,7 @@
 use vitrion_core::backend::{Backend, BackendError, Discard, Ensemble, Sampling};
 use vitrion_core::forces::ForceError;
 
+use crate::recorder::Recorder;
 use crate::support::*;
 
 #[test]

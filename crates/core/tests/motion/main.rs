@@ -5,4 +5,6 @@ mod ckn;
 mod ensembles;
 mod failures;
 mod nve;
+#[path = "../../../../tests/recorder.rs"]
+mod recorder;
 mod support;
