@@ -269,26 +269,33 @@ impl Spans {
         Lags::new(&vec![clock; self.list.len()], origins)
     }
 
-    /// Reads all windows of all spans, in order. A frame's trajectory is the number of its span, its tick that of its window
-    /// within the span.
+    /// Reads all windows of all spans, in order.
     pub fn stream(&mut self, mut each: impl FnMut(&Frame)) -> Result<(), Missing> {
-        for (number, span) in self.list.iter().enumerate() {
-            let trajectory = &mut self.windows.trajectories[span.trajectory];
+        for number in 0..self.list.len() {
+            let (trajectory, first) = (self.list[number].trajectory, self.list[number].first);
             for index in 0..self.length {
-                let centres: Arc<[DVec3]> = trajectory.mean(span.first + index)?.into();
-                each(&Frame {
-                    trajectory: number,
-                    index,
-                    tick: whole(index),
-                    time: trajectory.start + (span.first + index) as f64 * self.windows.window,
-                    cell: trajectory.cell,
-                    atoms: Arc::new([]),
-                    unwrapped: Arc::new([]),
-                    centres,
-                });
+                let means = self.windows.trajectories[trajectory].mean(first + index)?;
+                each(&self.frame(number, index, means));
             }
         }
         Ok(())
+    }
+
+    /// What stands for the ions in a window of a span, as a frame: its trajectory is the number of the span, its tick that of the
+    /// window within the span.
+    pub fn frame(&self, number: usize, index: usize, of_ions: Vec<DVec3>) -> Frame {
+        let span = &self.list[number];
+        let trajectory = &self.windows.trajectories[span.trajectory];
+        Frame {
+            trajectory: number,
+            index,
+            tick: whole(index),
+            time: trajectory.start + (span.first + index) as f64 * self.windows.window,
+            cell: trajectory.cell,
+            atoms: Arc::new([]),
+            unwrapped: Arc::new([]),
+            centres: of_ions.into(),
+        }
     }
 
     /// Per span: class of each ion, 0 for J and 1 for NJ.

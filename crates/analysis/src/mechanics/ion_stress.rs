@@ -27,7 +27,7 @@ use crate::frame::{Frame, Needs};
 use crate::heterogeneity::spans::{CLASSES, SpanCollector, Spans};
 use crate::observable::{Context, Missing, Observable};
 use crate::pair_average::{Correlation, Lag, PairAverage, groups};
-use crate::table::{Table, whole};
+use crate::table::Table;
 
 /// Unit of G.
 const UNIT: &str = "kJ^2/mol^2";
@@ -87,18 +87,9 @@ impl Observable for IonStress {
 /// Reads the windows of all spans, in order. The shear stress of the ions (xy, xz, yz) stands in the place of their centres.
 fn stream(spans: &Spans, stress: &StressWindows, mut each: impl FnMut(&Frame)) -> Result<(), Missing> {
     for (number, span) in spans.list.iter().enumerate() {
-        let trajectory = &spans.windows.trajectories[span.trajectory];
         for index in 0..length(spans, stress, number) {
-            each(&Frame {
-                trajectory: number,
-                index,
-                tick: whole(index),
-                time: trajectory.start + (span.first + index) as f64 * spans.windows.window,
-                cell: trajectory.cell,
-                atoms: Arc::new([]),
-                unwrapped: Arc::new([]),
-                centres: stress.shear(span.trajectory, span.first + index)?.into(),
-            });
+            let shear = stress.shear(span.trajectory, span.first + index)?;
+            each(&spans.frame(number, index, shear));
         }
     }
     Ok(())

@@ -65,10 +65,9 @@ impl StressWindows {
             ))
         })?;
         for (stress, windows) in self.trajectories.iter_mut().zip(&spans.windows.trajectories) {
-            let offset = (windows.start - stress.start) / self.window;
-            let whole = offset.round();
-            // Windows that are made from frames lie up to half the interval of the frames beside those of the run.
-            if whole < 0.0 || (offset - whole).abs() > 0.5 + 1e-6 {
+            // The nearest: windows that are made from frames lie half the interval of the frames beside those of the run.
+            let whole = ((windows.start - stress.start) / self.window).round();
+            if whole < 0.0 {
                 return Err(Missing::because(format!(
                     "{}: the windows of its stress begin at {} ps, later than those of its jumps at {} ps",
                     stress.label, stress.start, windows.start
