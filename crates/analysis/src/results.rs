@@ -17,7 +17,7 @@ use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{File, Group, Location};
 
 use crate::error::AnalysisError;
-use crate::observable::Missing;
+use crate::observable::{Missing, OBSERVABLES};
 use crate::table::{Column, Table, Values};
 
 /// Kind of file, and the version of its layout.
@@ -123,7 +123,8 @@ impl Results {
         })
     }
 
-    /// Writes `results.h5` and the CSVs into a directory, over earlier ones of the same names.
+    /// Writes `results.h5` and the CSVs into a directory, over earlier ones of the same names. Earlier CSVs of tables that
+    /// these observables no longer have go: they would contradict `results.h5`.
     pub fn write(&self, directory: &Path) -> Result<(), AnalysisError> {
         fs::create_dir_all(directory).map_err(|e| failed(directory, &e.to_string()))?;
         let mut written: Vec<&str> = Vec::new();
@@ -135,6 +136,13 @@ impl Results {
             let path = directory.join(format!("{}.csv", table.name));
             let csv = self.csv(&table.name).map_err(|reason| failed(&path, &reason))?;
             replace(&path, |new| fs::write(new, csv).map_err(|e| e.to_string()))?;
+        }
+        let entries = self.outcomes.iter().filter_map(|o| OBSERVABLES.iter().find(|e| e.name == o.name));
+        for table in entries.flat_map(|entry| entry.tables).filter(|table| !written.contains(table)) {
+            let path = directory.join(format!("{table}.csv"));
+            if path.exists() {
+                fs::remove_file(&path).map_err(|e| failed(&path, &e.to_string()))?;
+            }
         }
         replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))
     }
