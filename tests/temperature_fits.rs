@@ -148,6 +148,14 @@ fn walkers_at_five_temperatures_give_the_activation_energy_that_they_have() {
     let words = refused(&["fit", text(&runs[0]), "--temperatures", "420 K,460 K"]);
     assert!(words.contains("2 temperatures for 1 runs"), "{words}");
     let words = refused(&["fit", text(&runs[0]), "--temperatures", "420 K", "--quantity", "viscosity"]);
+    for option in [["--function", "isf_self"], ["--species", "K"], ["--q", "1.2 1/angstrom"]] {
+        let run = ["fit", text(&runs[0]), "--temperatures", "420 K", "--quantity", "viscosity"];
+        let said = refused(&[&run[..], &option[..]].concat());
+        assert!(said.contains(&format!("{}: says nothing about viscosity", option[0])), "{said}");
+    }
+    let twice = [text(&runs[0]), &format!("{}/analysis", text(&runs[0]))].map(ToString::to_string);
+    let said = refused(&["fit", &twice[0], &twice[1], "--temperatures", "420 K,420 K"]);
+    assert!(said.contains("given twice"), "{said}");
     assert!(words.contains("no viscosity") && words.contains("vitrion analyze --only viscosity"), "{words}");
 }
 

@@ -102,14 +102,15 @@ pub struct Run<'a> {
 pub struct Series {
     /// Wave number (1/angstrom), of relaxation times.
     pub wave_number: Option<f64>,
-    /// From the lowest temperature up, each with how many values it is the mean of.
+    /// From the lowest temperature up, each with the number of trajectories that it is from.
     pub points: Vec<(Point, usize)>,
 }
 
-/// One number of one run: its own, and those of its replicas.
+/// One number of one run: its own, from so many trajectories, and those of its replicas.
 struct Found {
     wave_number: Option<f64>,
     value: Result<Estimate, Undetermined>,
+    trajectories: usize,
     replicas: Vec<Result<f64, Undetermined>>,
 }
 
@@ -143,19 +144,24 @@ fn points(values: &[(f64, &Found)], trim: Option<usize>) -> Vec<(Point, usize)> 
     let Some(cut) = trim else {
         let point = |(temperature, found): &(f64, &Found)| {
             let value = found.value.clone();
-            (Point { temperature: *temperature, value }, found.replicas.len().max(1))
+            (Point { temperature: *temperature, value }, found.trajectories)
         };
         return values.iter().map(point).collect();
     };
-    values
-        .chunk_by(|a, b| b.0 - a.0 <= SAME_TEMPERATURE)
-        .map(|same| {
-            let temperature = same.iter().map(|(t, _)| t).sum::<f64>() / same.len() as f64;
-            let replicas: Vec<_> = same.iter().flat_map(|(_, found)| found.replicas.clone()).collect();
-            let count = replicas.len();
-            (Point { temperature, value: trimmed(replicas, cut) }, count)
-        })
-        .collect()
+    let mean = |same: &[(f64, &Found)]| {
+        let temperature = same.iter().map(|(t, _)| t).sum::<f64>() / same.len() as f64;
+        let replicas = same.iter().flat_map(|(_, found)| found.replicas.clone()).collect();
+        let trajectories = same.iter().map(|(_, found)| found.trajectories).sum();
+        (Point { temperature, value: trimmed(replicas, cut) }, trajectories)
+    };
+    let (mut points, mut rest) = (Vec::new(), values);
+    // Counted from the lowest of them: steps of 2 K from run to run do not add up to one temperature.
+    while let Some((lowest, _)) = rest.first() {
+        let (same, others) = rest.split_at(rest.partition_point(|(t, _)| t - lowest <= SAME_TEMPERATURE));
+        points.push(mean(same));
+        rest = others;
+    }
+    points
 }
 
 /// A replica without a value may belong to either end: then the mean is not known.
@@ -177,7 +183,7 @@ fn find(results: &Results, choice: &Choice) -> Result<Vec<Found>, String> {
     }
 }
 
-/// A number and, its own replica, the same number.
+/// A number of all trajectories of a run, which counts as one replica: it has no table of its replicas.
 fn of_one_row(results: &Results, table: &str, column: &str, word: &str) -> Result<Vec<Found>, String> {
     let rows = results.table(table).ok_or_else(|| missing(results, table))?;
     let words = rows.texts(column).unwrap_or_default();
@@ -188,7 +194,8 @@ fn of_one_row(results: &Results, table: &str, column: &str, word: &str) -> Resul
     })?;
     let value = estimate(rows, row, "value", "standard_error");
     let replica = value.clone().map(|e| e.value);
-    Ok(vec![Found { wave_number: None, value, replicas: vec![replica] }])
+    let trajectories = results.temperatures.len().max(1);
+    Ok(vec![Found { wave_number: None, value, trajectories, replicas: vec![replica] }])
 }
 
 fn relaxations(results: &Results, choice: &Choice) -> Result<Vec<Found>, String> {
@@ -210,9 +217,10 @@ fn relaxations(results: &Results, choice: &Choice) -> Result<Vec<Found>, String>
     for row in (0..fits.rows()).filter(|&row| chosen(fits, row) && wanted(q(fits, row))) {
         let of_replica = |&other: &usize| chosen(replicas, other) && same(q(replicas, other), q(fits, row));
         let own = (0..replicas.rows()).filter(of_replica);
-        let own = own.map(|other| estimate(replicas, other, column, "").map(|e| e.value)).collect();
+        let own: Vec<_> = own.map(|other| estimate(replicas, other, column, "").map(|e| e.value)).collect();
         let value = estimate(fits, row, column, &format!("{column}_standard_error"));
-        found.push(Found { wave_number: Some(q(fits, row)), value, replicas: own });
+        let trajectories = own.len().max(1);
+        found.push(Found { wave_number: Some(q(fits, row)), value, trajectories, replicas: own });
     }
     if found.is_empty() {
         return Err(format!(
@@ -326,7 +334,7 @@ pub fn points_table(all: &[SeriesLaws], choice: &Choice) -> Table {
         .real("value", unit, value)
         .real("standard_error", unit, error)
         .text("unit", vec![unit.to_string(); verdicts.len()])
-        .integer("replicas", counts);
+        .integer("trajectories", counts);
     let table = laws.into_iter().fold(table, |table, (name, values)| table.real(&name, unit, values));
     table.text("verdict", verdicts)
 }
@@ -413,5 +421,49 @@ fn number(value: &Result<Estimate, Undetermined>) -> (Estimate, String) {
             let verdict = undetermined.to_string().replace(',', ";");
             (Estimate { value: f64::NAN, error: f64::NAN }, verdict)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Outcome;
+
+    /// D of a run of four trajectories.
+    fn results(d: f64) -> Results {
+        let table = Table::new("diffusion", "")
+            .text("species", vec!["all".into()])
+            .real("value", "m^2/s", vec![d])
+            .real("standard_error", "m^2/s", vec![0.1 * d])
+            .text("verdict", vec!["determined".into()]);
+        let outcome =
+            Outcome { name: "msd".into(), key: String::new(), reused: false, result: Ok(vec![table]) };
+        Results { outcomes: vec![outcome], temperatures: vec![400.0; 4], ..Results::default() }
+    }
+
+    fn of_temperatures(temperatures: &[f64], trim: Option<usize>) -> Vec<(Point, usize)> {
+        let results = results(2e-10);
+        let run = |t: &f64| Run { name: String::new(), temperature: *t, results: &results };
+        let choice = Choice {
+            quantity: Quantity::Diffusion,
+            function: String::new(),
+            species: "all".into(),
+            wave_numbers: Vec::new(),
+            trim,
+        };
+        series(&temperatures.iter().map(run).collect::<Vec<_>>(), &choice).unwrap().remove(0).points
+    }
+
+    #[test]
+    fn a_point_says_from_how_many_trajectories_it_is() {
+        let points = of_temperatures(&[400.0, 450.0], None);
+        assert_eq!(points.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [4, 4]);
+    }
+
+    #[test]
+    fn small_steps_of_temperature_do_not_add_up_to_one_temperature() {
+        let points = of_temperatures(&[340.0, 341.5, 343.0, 344.5, 380.0, 380.4], Some(0));
+        let found: Vec<(f64, usize)> = points.iter().map(|(p, n)| (p.temperature, *n)).collect();
+        assert_eq!(found, [(340.75, 8), (343.75, 8), (380.2, 8)]);
     }
 }

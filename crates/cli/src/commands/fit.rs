@@ -41,9 +41,9 @@ pub struct Fit {
     #[arg(long, value_name = "LAW,...", default_value = "arrhenius,vft", value_delimiter = ',', value_parser = law)]
     law: Vec<Law>,
 
-    /// Function whose relaxation time is followed: isf_coherent or isf_self
-    #[arg(long, value_name = "NAME", default_value = "isf_coherent", value_parser = ["isf_coherent", "isf_self"])]
-    function: String,
+    /// Function whose relaxation time is followed [default: isf_coherent]
+    #[arg(long, value_name = "NAME", value_parser = ["isf_coherent", "isf_self"])]
+    function: Option<String>,
 
     /// Species or weighting [default: xray for relaxation times, all for D]
     #[arg(long, value_name = "NAME")]
@@ -96,6 +96,7 @@ impl Fit {
                 self.runs.len()
             );
         }
+        self.check_options()?;
         let read = self.runs.iter().map(|run| read(run)).collect::<Result<Vec<_>>>()?;
         let mut runs = Vec::new();
         for (number, (path, results)) in self.runs.iter().zip(&read).enumerate() {
@@ -112,11 +113,32 @@ impl Fit {
         Ok(Outcome::Done)
     }
 
+    /// No option is ignored, and no run counts twice.
+    fn check_options(&self) -> Result<()> {
+        let relaxation = matches!(self.quantity, Quantity::RelaxationTime | Quantity::MeanRelaxationTime);
+        let unused = [
+            ("--function", self.function.is_some() && !relaxation),
+            ("--q", !self.q.is_empty() && !relaxation),
+            ("--species", self.species.is_some() && self.quantity == Quantity::Viscosity),
+        ];
+        if let Some((option, _)) = unused.into_iter().find(|(_, given)| *given) {
+            bail!("{option}: says nothing about {}; leave it out", self.quantity.name());
+        }
+        let place = |run: &PathBuf| directory(run).canonicalize().unwrap_or_else(|_| run.clone());
+        let places: Vec<PathBuf> = self.runs.iter().map(place).collect();
+        for (number, run) in self.runs.iter().enumerate() {
+            if places[..number].contains(&places[number]) {
+                bail!("{}: its results are given twice; give each run once", run.display());
+            }
+        }
+        Ok(())
+    }
+
     fn choice(&self) -> Choice {
         let usual = if self.quantity == Quantity::Diffusion { "all" } else { "xray" };
         Choice {
             quantity: self.quantity,
-            function: self.function.clone(),
+            function: self.function.clone().unwrap_or_else(|| "isf_coherent".to_string()),
             species: self.species.clone().unwrap_or_else(|| usual.to_string()),
             wave_numbers: self.q.clone(),
             trim: self.trim,
@@ -139,7 +161,15 @@ impl Fit {
         }
         console::print(&rows(
             &points,
-            &["q_per_angstrom", "temperature_K", "value", "standard_error", "unit", "replicas", "verdict"],
+            &[
+                "q_per_angstrom",
+                "temperature_K",
+                "value",
+                "standard_error",
+                "unit",
+                "trajectories",
+                "verdict",
+            ],
         ))?;
         console::print("")?;
         console::print(&rows(
@@ -150,11 +180,14 @@ impl Fit {
     }
 }
 
-/// Results of a run directory, or of the directory that they are in.
-fn read(run: &Path) -> Result<Results> {
+/// Where the results of a run directory are, or the directory that they are in.
+fn directory(run: &Path) -> PathBuf {
     let inside = run.join("analysis");
-    let directory = if inside.join(results::FILE).exists() { inside } else { run.to_path_buf() };
-    match Results::read(&directory)? {
+    if inside.join(results::FILE).exists() { inside } else { run.to_path_buf() }
+}
+
+fn read(run: &Path) -> Result<Results> {
+    match Results::read(&directory(run))? {
         Some(results) => Ok(results),
         None => bail!("{}: holds no results; measure first with `vitrion analyze {0}`", run.display()),
     }
