@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use glam::DVec3;
+use vitrion_analysis::results::Results;
 use vitrion_core::cell::Cell;
 use vitrion_core::random::{Counter, Stream};
 use vitrion_trajectory::h5md::{PlainHeader, PlainWriter};
@@ -300,6 +301,46 @@ fn results_of_an_earlier_state_of_the_data_do_not_stand_beside_new_ones() {
     write(26);
     assert!(run("rdf").contains("have changed since msd were measured"));
     assert_eq!(lengths(&out.join("older-2/msd.csv")), 3 * 23);
+}
+
+#[test]
+fn tables_of_an_observable_that_is_now_missing_do_not_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let (input, out) = (directory.path().join("run.h5"), directory.path().join("out"));
+    write_h5md(&input, &walk(30, 12, 6), true);
+    let run = |window: &str| {
+        done(&["analyze", text(&input), "--out", text(&out), "--only", "jumps", "--jump-window", window])
+    };
+    run("1 ps");
+    assert!(out.join("jumps.csv").exists() && out.join("displacement_map.csv").exists());
+    assert!(run("100 ps").contains("missing: jumps"));
+    assert!(!out.join("jumps.csv").exists() && !out.join("displacement_map.csv").exists());
+}
+
+#[test]
+fn a_report_of_a_run_that_has_moved_and_of_replicas_of_two_temperatures() {
+    let directory = tempfile::tempdir().unwrap();
+    let (run, moved) = (directory.path().join("run"), directory.path().join("moved"));
+    std::fs::create_dir(&run).unwrap();
+    write_h5md(&run.join("replica-000.h5"), &walk(30, 12, 6), true);
+    done(&["analyze", text(&run), "--only", "rdf"]);
+    let page = |run: &Path| std::fs::read_to_string(run.join("report.html")).unwrap();
+    let with_temperatures = |run: &Path, temperatures: Vec<f64>| {
+        let analysis = run.join("analysis");
+        let results = Results::read(&analysis).unwrap().unwrap();
+        Results { temperatures, ..results }.write(&analysis).unwrap();
+        done(&["report", text(run)]);
+        page(run)
+    };
+    assert!(with_temperatures(&run, vec![330.4, 329.8]).contains("330.1 K"));
+    // Numbers of the glass at 330 K do not stand beside the mean of a glass and a melt.
+    let words = with_temperatures(&run, vec![330.0, 500.0]);
+    assert!(words.contains("not the same in all replicas") && words.contains("330.0, 500.0"), "{words}");
+    std::fs::rename(&run, &moved).unwrap();
+    done(&["report", text(&moved)]);
+    std::fs::remove_file(moved.join("replica-000.h5")).unwrap();
+    let words = refused(&["report", text(&moved)]);
+    assert!(words.contains("replica-000.h5: was analysed, but is no longer there"), "{words}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn comparison(temperature: Option<f64>) -> String {
              Its values are therefore not printed beside these."
         ),
         None => format!(
-            "Figures are laid out like those of {paper}. The temperature of this run is not known: no value is compared."
+            "Figures are laid out like those of {paper}. The temperature of this run is not known, or not the same in all replicas: no value is compared."
         ),
     }
 }
@@ -140,7 +140,7 @@ fn data(shown: &Shown) -> String {
     let (table, rows) = (shown.table(), shown.rows());
     let step = rows.len().div_ceil(ROWS).max(1);
     let note = if step > 1 {
-        format!("Every {step}th of {} rows; all are in {}.csv.", rows.len(), escape(&table.name))
+        format!("One in {step} of {} rows; all are in {}.csv.", rows.len(), escape(&table.name))
     } else {
         format!("Also in {}.csv.", escape(&table.name))
     };

@@ -11,7 +11,7 @@ pub struct Facts {
     pub title: String,
     /// Stage that was analysed.
     pub stage: String,
-    /// Mean temperature of that stage (K).
+    /// Mean temperature of that stage (K), where all replicas have the same.
     pub temperature: Option<f64>,
     /// Length of that stage (ps).
     pub duration: Option<f64>,

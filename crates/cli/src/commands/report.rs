@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use vitrion_analysis::results::{self, Results};
+use vitrion_analysis::temperature_series::SAME_TEMPERATURE;
 use vitrion_report::files;
 use vitrion_report::source::{Facts, Source};
 use vitrion_trajectory::checkpoint::sha256;
@@ -46,8 +47,9 @@ impl Report {
         let Some(results) = Results::read(&directory)? else {
             bail!("{}: no results were written; run `vitrion analyze` first", directory.display());
         };
-        check_up_to_date(&directory.join(results::FILE), &results)?;
-        let facts = facts(&self.run, &results)?;
+        let files = files_of(&self.run, &results)?;
+        check_up_to_date(&directory.join(results::FILE), &results, &files)?;
+        let facts = facts(&self.run, &results, &files)?;
         let source = Source { results: &results, facts: &facts };
         let figures = vitrion_report::figures::all(&source);
         let (page, pictures) = self.places();
@@ -74,11 +76,29 @@ impl Report {
     }
 }
 
+/// The trajectories that were analysed; of a run directory that has moved since then, those of the same names in it.
+fn files_of(run: &Path, results: &Results) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for input in &results.inputs {
+        let moved = input.file_name().map(|name| run.join(name)).filter(|path| path.exists());
+        match moved {
+            _ if input.exists() => files.push(input.clone()),
+            Some(moved) => files.push(moved),
+            None => bail!(
+                "{}: was analysed, but is no longer there nor in {}; bring it back, or analyse the run again",
+                input.display(),
+                run.display()
+            ),
+        }
+    }
+    if files.is_empty() { trajectories::find(run) } else { Ok(files) }
+}
+
 /// A run that went on since it was analysed is analysed again by the user, who knows with which settings.
-fn check_up_to_date(path: &Path, results: &Results) -> Result<()> {
+fn check_up_to_date(path: &Path, results: &Results, files: &[PathBuf]) -> Result<()> {
     let changed = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
     let measured = changed(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    for input in &results.inputs {
+    for input in files {
         if changed(input).is_ok_and(|time| time > measured) {
             bail!(
                 "{}: has changed since it was analysed; analyse again with `{}`",
@@ -90,9 +110,8 @@ fn check_up_to_date(path: &Path, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// What the results do not say: from the first trajectory and the configuration.
-fn facts(run: &Path, results: &Results) -> Result<Facts> {
-    let files = if results.inputs.is_empty() { trajectories::find(run)? } else { results.inputs.clone() };
+/// What the results do not say: from the trajectories and the configuration.
+fn facts(run: &Path, results: &Results, files: &[PathBuf]) -> Result<Facts> {
     let first = files.first().context("the results name no trajectory; analyse the run again")?;
     let reader = TrajectoryReader::open(first)?;
     let stage = trajectories::stage(&reader, (!results.stage.is_empty()).then_some(&results.stage[..]))?;
@@ -112,15 +131,32 @@ fn facts(run: &Path, results: &Results) -> Result<Facts> {
             provenance.push((name.to_string(), format!("SHA-256 {}", sha256(&text))));
         }
     }
+    let temperature = temperature(results, files)?;
+    if temperature.is_none() && results.temperatures.iter().any(|t| t.is_finite()) {
+        let each: Vec<String> = results.temperatures.iter().map(|t| format!("{t:.1}")).collect();
+        provenance.push(("temperatures (K)".to_string(), each.join(", ")));
+    }
     Ok(Facts {
         title: title(&text).unwrap_or_else(|| run.display().to_string()),
         stage: stage.as_ref().map_or(String::new(), |s| s.name.clone()),
-        temperature: stage.as_ref().and_then(|s| trajectories::mean_temperature(&reader, s)),
+        temperature,
         duration,
         atoms: reader.particles(),
         replicas: files.len(),
         provenance,
     })
+}
+
+/// The mean temperature (K) of all replicas in the stage, where they have the same.
+fn temperature(results: &Results, files: &[PathBuf]) -> Result<Option<f64>> {
+    let stage = (!results.stage.is_empty()).then_some(&results.stage[..]);
+    let reading = trajectories::Reading { stage, ..Default::default() };
+    // Results of earlier versions do not say.
+    let temperatures = match &results.temperatures[..] {
+        [] => trajectories::conditions(files, reading)?.1,
+        known => known.to_vec(),
+    };
+    Ok(Results { temperatures, ..Results::default() }.temperature(SAME_TEMPERATURE))
 }
 
 /// The title of a configuration.
