@@ -12,8 +12,11 @@ pub fn with_error(value: f64, error: Option<f64>, unit: &str) -> String {
     let magnitude = value.abs().max(error);
     let exponent = magnitude.log10().floor() as i32;
     if (-3..5).contains(&exponent) {
-        // The error keeps two digits.
-        let decimals = (1 - error.log10().floor() as i32).max(0) as usize;
+        // The error keeps two digits, of large ones too: 39500 ± 3900.
+        let last = error.log10().floor() as i32 - 1;
+        let rounded = |x: f64| if last > 0 { (x / 10f64.powi(last)).round() * 10f64.powi(last) } else { x };
+        let (value, error) = (rounded(value), rounded(error));
+        let decimals = (-last).max(0) as usize;
         return format!("{} ± {error:.decimals$}{unit}", sign(&format!("{value:.decimals$}")));
     }
     let scale = 10f64.powi(exponent);
@@ -24,6 +27,12 @@ pub fn with_error(value: f64, error: Option<f64>, unit: &str) -> String {
         error / scale,
         sign(&exponent.to_string())
     )
+}
+
+/// A time of so many picoseconds with its error, in the unit that fits it.
+pub fn time_with_error(ps: f64, error: Option<f64>) -> String {
+    let (scale, unit) = time_unit(ps);
+    with_error(scale * ps, error.map(|e| scale * e), unit)
 }
 
 /// With so many significant digits, in powers of ten where that is shorter.
@@ -72,17 +81,22 @@ pub fn unit(unit: &str) -> String {
 
 /// A time of so many picoseconds in the unit that fits it.
 pub fn time(ps: f64) -> String {
-    let (scale, unit) = match ps.abs() {
-        t if t < 1.0 => (1e3, "fs"),
-        t if t < 1e3 => (1.0, "ps"),
-        t if t < 1e6 => (1e-3, "ns"),
-        _ => (1e-6, "µs"),
-    };
+    let (scale, unit) = time_unit(ps);
     let number = significant(ps * scale, 3);
     // 240, 1.5, not 1.50.
     let short =
         if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
     format!("{short} {unit}")
+}
+
+/// What picoseconds are multiplied with, and the unit that they are in then.
+fn time_unit(ps: f64) -> (f64, &'static str) {
+    match ps.abs() {
+        t if t < 1.0 => (1e3, "fs"),
+        t if t < 1e3 => (1.0, "ps"),
+        t if t < 1e6 => (1e-3, "ns"),
+        _ => (1e-6, "µs"),
+    }
 }
 
 fn sign(number: &str) -> String {
@@ -105,6 +119,8 @@ mod tests {
         assert_eq!(with_error(0.43, Some(0.08), ""), "0.430 ± 0.080");
         assert_eq!(with_error(333.2, Some(4.0), "K"), "333.2 ± 4.0 K");
         assert_eq!(with_error(6.13e6, Some(0.42e6), "ps"), "(6.13 ± 0.42)·10^{6} ps");
+        assert_eq!(with_error(39492.0, Some(3949.0), "K"), "39500 ± 3900 K");
+        assert_eq!(with_error(1044.2, Some(85.2), "K"), "1044 ± 85 K");
         assert_eq!(with_error(-0.0123, None, ""), "−0.0123");
         assert_eq!(with_error(f64::NAN, Some(1.0), "K"), "not determined");
     }
@@ -115,5 +131,8 @@ mod tests {
         assert_eq!(time(0.004), "4 fs");
         assert_eq!(time(4000.0), "4 ns");
         assert_eq!(time(1.5e6), "1.5 µs");
+        assert_eq!(time_with_error(1.611e6, Some(1.6e5)), "1.61 ± 0.16 µs");
+        assert_eq!(time_with_error(41.23, None), "41.2 ps");
+        assert_eq!(time_with_error(f64::NAN, None), "not determined");
     }
 }

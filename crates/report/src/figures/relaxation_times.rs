@@ -3,7 +3,7 @@
 use crate::chart::{Anchor, Axis, Bar, Chart, Dash, Marker, Picture};
 use crate::panel::{Content, Panel};
 use crate::paper::{self, Quantity};
-use crate::quantity::{significant, with_error};
+use crate::quantity::{significant, time_with_error, with_error};
 use crate::source::{Rows, Source};
 use crate::style::Ink;
 
@@ -138,7 +138,7 @@ fn times_content(source: &Source, title: &str) -> Result<Content, String> {
             let same = fitted.in_paper && (v.q - 6.3).abs() < 0.05;
             let paper = same.then(|| paper::value(Quantity::RelaxationTime, source.facts)).flatten();
             let name = format!("*τ* at {name}, {temperature:.0} K");
-            numbers.push((name, with_error(v.value, Some(v.error), "ps"), paper));
+            numbers.push((name, time_with_error(v.value, Some(v.error)), paper));
         }
     }
     let content = Content::new(Picture::of("fig-4e", title, &chart)).with_remark(&format!(
