@@ -221,6 +221,18 @@ fn six_middle_replicas_of_ten_follow_the_vogel_law_and_a_run_that_does_not_relax
         "{points}"
     );
     assert_eq!(points.lines().count(), 7);
+    let page = std::fs::read_to_string(out.join("fit.html")).unwrap();
+    for expected in [
+        "VFT, 3.7",
+        "<i>T</i><sub>0</sub>",
+        "10 of 10 replicas have no value",
+        "without the 2 largest",
+        "--t-g",
+    ] {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    let said = refused(&["report", text(&out)]);
+    assert!(said.contains("holds laws over several runs") && said.contains("fit.html"), "{said}");
     let covariance = std::fs::read_to_string(out.join("fit_covariance.csv")).unwrap();
     assert!(covariance.contains("vft,T_0,D T_0,"), "{covariance}");
     // Fits of all replicas together are seven times as large: the same T_0, another prefactor.

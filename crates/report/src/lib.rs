@@ -19,3 +19,4 @@ pub mod raster;
 pub mod source;
 pub mod style;
 pub mod temperature_figure;
+pub mod temperature_page;

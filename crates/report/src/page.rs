@@ -19,7 +19,12 @@ const ROWS: usize = 120;
 
 /// The page.
 pub fn html(source: &Source, figures: &[Figure]) -> String {
-    let facts = source.facts;
+    let sections: String = figures.iter().map(section).collect();
+    document(&source.facts.title, &header(source), &(sections + &missing(source) + &provenance(source)))
+}
+
+/// A whole page around its header and its sections.
+pub(crate) fn document(title: &str, header: &str, sections: &str) -> String {
     let mut page = String::from("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
     // An empty icon: else browsers ask for one.
@@ -27,19 +32,11 @@ pub fn html(source: &Source, figures: &[Figure]) -> String {
     let _ = write!(
         page,
         "<title>{}</title>\n<style>\n{}{}</style>\n</head>\n<body>\n",
-        escape(&facts.title),
+        escape(title),
         LAYOUT,
         style::sheet()
     );
-    page += &header(source);
-    page += "<main>\n";
-    for figure in figures {
-        page += &section(figure);
-    }
-    page += &missing(source);
-    page += &provenance(source);
-    page += "</main>\n</body>\n</html>\n";
-    page
+    page + header + "<main>\n" + sections + "</main>\n</body>\n</html>\n"
 }
 
 fn header(source: &Source) -> String {
@@ -82,7 +79,8 @@ fn comparison(temperature: Option<f64>) -> String {
 }
 
 fn section(figure: &Figure) -> String {
-    let panels: String = figure.panels.iter().map(panel).collect();
+    let labelled = |p: &Panel| panel(p, &format!("<b>{}</b> {}", p.id, to_html(&p.title)), "this run");
+    let panels: String = figure.panels.iter().map(labelled).collect();
     format!(
         "<section id=\"figure-{0}\">\n<h2>Figure {0}. {1}</h2>\n<div class=\"panels n{2}\">\n{panels}</div>\n</section>\n",
         figure.number,
@@ -91,9 +89,10 @@ fn section(figure: &Figure) -> String {
     )
 }
 
-fn panel(panel: &Panel) -> String {
+/// A panel below this heading (HTML), with its numbers of `whose`.
+pub(crate) fn panel(panel: &Panel, heading: &str, whose: &str) -> String {
     let tall = if panel.shape == Shape::Tall && panel.drawing.is_ok() { " tall" } else { "" };
-    let heading = format!("<h3><b>{}</b> {}</h3>", panel.id, to_html(&panel.title));
+    let heading = format!("<h3>{heading}</h3>");
     match &panel.drawing {
         Err(reason) => format!(
             "<figure class=\"panel absent\" id=\"panel-{}\">{heading}<p class=\"reason\">{}</p></figure>\n",
@@ -106,18 +105,19 @@ fn panel(panel: &Panel) -> String {
             picture.inline(),
             to_html(&panel.caption),
             to_html(&panel.definition),
-            numbers(&panel.numbers),
+            numbers(&panel.numbers, whose),
             panel.data.iter().map(data).collect::<String>()
         ),
     }
 }
 
-fn numbers(numbers: &[Number]) -> String {
+/// A table of numbers below a heading, with the paper's beside those that have one.
+pub(crate) fn numbers(numbers: &[Number], heading: &str) -> String {
     if numbers.is_empty() {
         return String::new();
     }
     let compared = numbers.iter().any(|number| number.paper.is_some());
-    let mut table = String::from("<div class=\"scroll\"><table><thead><tr><th></th><th>this run</th>");
+    let mut table = format!("<div class=\"scroll\"><table><thead><tr><th></th><th>{}</th>", to_html(heading));
     if compared {
         table += "<th>Saito <i>et al.</i></th>";
     }
@@ -136,7 +136,7 @@ fn numbers(numbers: &[Number]) -> String {
 }
 
 /// Rows of a table, thinned where there are many.
-fn data(shown: &Shown) -> String {
+pub(crate) fn data(shown: &Shown) -> String {
     let (table, rows) = (shown.table(), shown.rows());
     let step = rows.len().div_ceil(ROWS).max(1);
     let note = if step > 1 {
@@ -210,19 +210,25 @@ fn provenance(source: &Source) -> String {
     ];
     rows.extend(source.facts.provenance.iter().cloned());
     rows.extend(results.notes.iter().map(|note| ("note".to_string(), note.clone())));
-    let rows: String = rows
-        .iter()
-        .map(|(name, value)| format!("<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(value)))
-        .collect();
+    let rows = provenance_table(&rows);
     let keys: String = results
         .outcomes
         .iter()
         .map(|o| format!("<tr><th>{}</th><td><code>{}</code></td></tr>", escape(&o.name), escape(&o.key)))
         .collect();
     format!(
-        "<section id=\"provenance\"><h2>Provenance</h2><table class=\"provenance\"><tbody>{rows}</tbody></table>\
+        "<section id=\"provenance\"><h2>Provenance</h2>{rows}\
          <details><summary>Keys of the observables (settings and data that each was measured with)</summary><table class=\"provenance\"><tbody>{keys}</tbody></table></details></section>\n"
     )
+}
+
+/// Names and what they stand for.
+pub(crate) fn provenance_table(rows: &[(String, String)]) -> String {
+    let line = |(name, value): &(String, String)| {
+        format!("<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(value))
+    };
+    let rows: String = rows.iter().map(line).collect();
+    format!("<table class=\"provenance\"><tbody>{rows}</tbody></table>")
 }
 
 const LAYOUT: &str = "\
@@ -239,7 +245,9 @@ h3{font-size:1rem;font-weight:500;margin:0 0 .5rem}
 .facts{color:var(--soft);margin:.2rem 0 .8rem}
 header p{max-width:75ch}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:16px;align-items:start}
-.panel{margin:0;padding:14px;border:1px solid var(--line);border-radius:8px;background:var(--card);min-width:0}
+.panel,.card{margin:0;padding:14px;border:1px solid var(--line);border-radius:8px;background:var(--card);min-width:0}
+.card th{white-space:nowrap}
+.panel+.card{margin-top:16px}
 .tall{grid-row:span 2}
 .n1 .panel:not(.absent),.n2 .panel:not(.absent){max-width:640px}
 @media (min-width:760px){.n1,.n2{grid-template-columns:repeat(2,1fr)}}
@@ -264,7 +272,7 @@ summary{cursor:pointer;color:var(--link)}
 sub,sup{line-height:0}
 section:last-child{margin-bottom:3rem}
 @page{margin:14mm}
-@media print{body{font-size:10pt}.panel{break-inside:avoid}.panels,.n1,.n2{grid-template-columns:1fr 1fr}details{display:none}h2{break-after:avoid}}
+@media print{body{font-size:10pt}.panel,tr{break-inside:avoid}.panels,.n1,.n2{grid-template-columns:1fr 1fr}details{display:none}h2{break-after:avoid}}
 ";
 
 #[cfg(test)]

@@ -58,6 +58,12 @@ impl From<&Rows<'_>> for Shown {
     }
 }
 
+impl From<Table> for Shown {
+    fn from(table: Table) -> Self {
+        Self { rows: (0..table.rows()).collect(), table }
+    }
+}
+
 impl Shown {
     /// The table.
     pub fn table(&self) -> &Table {

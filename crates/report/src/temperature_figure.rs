@@ -52,7 +52,7 @@ pub fn picture(all: &[SeriesLaws], choice: &Choice) -> Option<Picture> {
     Some(Picture::of("fit", &title, &chart))
 }
 
-fn name(quantity: Quantity) -> &'static str {
+pub(crate) fn name(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::RelaxationTime => "*τ*",
         Quantity::MeanRelaxationTime => "⟨*τ*⟩",

@@ -7,10 +7,13 @@ mod measure;
 use std::path::Path;
 
 use measure::{Seen, look_at};
+use vitrion_analysis::fits::temperatures::Law;
 use vitrion_analysis::observable::Missing;
 use vitrion_analysis::results::{Outcome, Results};
 use vitrion_analysis::table::Table;
+use vitrion_analysis::temperature_series::{Choice, Quantity, Run, fit_laws, series};
 use vitrion_report::source::{Facts, Source};
+use vitrion_report::temperature_page::{self, TemperatureFits};
 use vitrion_report::{figures, files, page};
 
 /// Panels of Figs 1a, 3b, 4a-e, 5a-e, 6a-d, 7a-b.
@@ -276,5 +279,52 @@ fn the_example_in_docs_is_sound() {
         sound(&seen, width);
         assert_eq!(seen.drawn + seen.absent, PANELS);
         assert!(seen.drawn >= 8, "only {} figures are drawn", seen.drawn);
+    }
+}
+
+/// Relaxation times of a VFT law at two wave numbers, and what `vitrion fit` writes of them.
+#[test]
+fn the_page_of_laws_is_sound() {
+    let temperatures = [350.0, 370.0, 400.0, 450.0, 550.0];
+    let results = temperatures.map(|t: f64| {
+        let tau = 0.05 * (1200.0 / (t - 250.0)).exp();
+        let fits = |name: &str| {
+            Table::new(name, "")
+                .text("function", words("isf_coherent", 2))
+                .text("species_or_weighting", words("xray", 2))
+                .real("q_per_angstrom", "1/angstrom", vec![3.7, 6.3])
+                .real("tau_ps", "ps", vec![tau, 0.4 * tau])
+                .real("tau_ps_standard_error", "ps", vec![0.1 * tau, 0.03 * tau])
+                .text("verdict", words("determined", 2))
+        };
+        let result = Ok(vec![fits("kww"), fits("kww_replicas")]);
+        let outcome = Outcome { name: "isf_coherent".into(), key: "key".into(), reused: false, result };
+        Results { outcomes: vec![outcome], ..Results::default() }
+    });
+    let run = |(results, temperature)| Run { name: "a/long/path/of/a/run".repeat(6), temperature, results };
+    let runs: Vec<Run> = results.iter().zip(temperatures).map(run).collect();
+    let choice = Choice {
+        quantity: Quantity::RelaxationTime,
+        function: "isf_coherent".into(),
+        species: "xray".into(),
+        wave_numbers: Vec::new(),
+        trim: None,
+    };
+    let laws = [Law::Arrhenius, Law::VogelFulcherTammann];
+    let series = fit_laws(series(&runs, &choice).unwrap(), choice.quantity, &laws, Some(333.0));
+    let page = temperature_page::html(&TemperatureFits {
+        series: &series,
+        choice: &choice,
+        runs: &runs,
+        command: "vitrion fit a-long-name-of-a-run-directory ".repeat(5),
+        version: "test".into(),
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fit.html");
+    files::write(&path, page.as_bytes()).unwrap();
+    for width in WIDTHS {
+        let seen = look_at(&path, width);
+        sound(&seen, width);
+        assert_eq!((seen.drawn, seen.absent), (1, 0), "at {width} pixels");
     }
 }

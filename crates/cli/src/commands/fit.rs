@@ -11,15 +11,20 @@ use vitrion_analysis::temperature_series::{
     self as series, Choice, Quantity, Run, SAME_TEMPERATURE, SeriesLaws,
 };
 use vitrion_core::units::{Dimension, parse_quantity};
+use vitrion_report::temperature_page::{self, TemperatureFits};
 use vitrion_report::{files, temperature_figure};
 
 use crate::{Outcome, console};
+
+/// The page, in the directory of the tables.
+pub const PAGE: &str = "fit.html";
 
 /// Fit Arrhenius and VFT laws to what was measured of runs at several temperatures
 ///
 /// Each RUN is a run directory that `vitrion analyze` has measured, or the directory of its results. The temperature of a run is that
 /// of its thermostat log in the stage that was analysed. Points are weighted with their standard errors; if one of them has none,
-/// all count alike. What the data do not determine gets no number but a reason.
+/// all count alike. What the data do not determine gets no number but a reason. Writes one self-contained HTML page, tables and the
+/// figure, over those of an earlier fit in the same directory.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -65,7 +70,7 @@ pub struct Fit {
     #[arg(long, value_name = "TEMPERATURE,...", value_delimiter = ',', value_parser = temperature)]
     temperatures: Vec<f64>,
 
-    /// Where to write the tables and the figure
+    /// Where to write the page, the tables and the figure
     #[arg(long, value_name = "DIR", default_value = "fit")]
     out: PathBuf,
 }
@@ -109,7 +114,7 @@ impl Fit {
         let choice = self.choice();
         let series = series::series(&runs, &choice).map_err(|u| anyhow::anyhow!(u.why))?;
         let all = series::fit_laws(series, self.quantity, &self.law, self.t_g);
-        self.write(&all, &choice)?;
+        self.write(&all, &choice, &runs)?;
         Ok(Outcome::Done)
     }
 
@@ -145,7 +150,7 @@ impl Fit {
         }
     }
 
-    fn write(&self, all: &[SeriesLaws], choice: &Choice) -> Result<()> {
+    fn write(&self, all: &[SeriesLaws], choice: &Choice, runs: &[Run]) -> Result<()> {
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("{}: cannot be made; choose another with --out", self.out.display()))?;
         let points = series::points_table(all, choice);
@@ -154,11 +159,26 @@ impl Fit {
             let path = self.out.join(format!("{}.csv", table.name));
             files::write(&path, table.to_csv().as_bytes())?;
         }
-        let mut written = vec!["fit_points.csv", "fit_laws.csv", "fit_covariance.csv"];
+        let mut written = vec![PAGE, "fit_points.csv", "fit_laws.csv", "fit_covariance.csv"];
+        let pictures = ["fit.svg", "fit.png"];
         if let Some(picture) = temperature_figure::picture(all, choice) {
             files::write_picture(&self.out, &picture)?;
-            written.extend(["fit.svg", "fit.png"]);
+            written.extend(pictures);
+        } else {
+            // The figure of an earlier fit is none of this one.
+            for path in pictures.map(|name| self.out.join(name)).iter().filter(|path| path.exists()) {
+                std::fs::remove_file(path)
+                    .with_context(|| format!("{}: cannot be removed", path.display()))?;
+            }
         }
+        let page = temperature_page::html(&TemperatureFits {
+            series: all,
+            choice,
+            runs,
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        });
+        files::write(&self.out.join(PAGE), page.as_bytes())?;
         console::print(&rows(
             &points,
             &[

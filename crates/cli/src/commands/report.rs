@@ -12,6 +12,7 @@ use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::TrajectoryReader;
 
 use super::analyze::Analyze;
+use super::fit;
 use crate::{Outcome, console, trajectories};
 
 /// Draw what was measured of a run: one self-contained HTML page, and every figure as SVG and PNG
@@ -39,6 +40,14 @@ impl Report {
     pub fn execute(&self) -> Result<Outcome> {
         if !self.run.is_dir() {
             bail!("{}: is no run directory; give the directory that `vitrion run` wrote", self.run.display());
+        }
+        let fitted = self.run.join(fit::PAGE);
+        if fitted.exists() && trajectories::find(&self.run).is_err() {
+            bail!(
+                "{}: holds laws over several runs, whose page is there already: {}; give the directory of a run",
+                self.run.display(),
+                fitted.display()
+            );
         }
         let directory = self.run.join("analysis");
         if !directory.join(results::FILE).exists() {
