@@ -13,16 +13,18 @@
 
 use std::sync::Arc;
 
-use glam::DVec3;
+use vitrion_core::cpu::simd::{Kernel, dispatch};
 
 use crate::error::AnalysisError;
 use crate::fits::kww::KwwSettings;
 use crate::fits::kww_table::KwwTable;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
+use crate::lanes::{Lanes, Layout, Rows};
 use crate::observable::{Context, Missing, Observable};
-use crate::pair_average::{Correlation, PairAverage, groups};
+use crate::pair_average::{Correlation, GROUPS, PairAverage};
 use crate::particles::Particles;
+use crate::sinc::sinc;
 use crate::table::Table;
 use crate::weighting::{self, Weighting, weightings};
 
@@ -35,52 +37,73 @@ pub struct SelfScattering {
 }
 
 struct Phases {
-    /// Per atom: where its sums begin, by group and species.
-    slots: Vec<usize>,
+    layout: Layout,
     kinds: usize,
     wave_numbers: Vec<f64>,
 }
 
 impl Correlation for Phases {
-    type Sample = Arc<[DVec3]>;
+    type Sample = Rows;
 
     /// For each species: how many atoms, then the sum of each wave number.
     fn width(&self) -> usize {
         self.kinds * (1 + self.wave_numbers.len())
     }
 
-    fn sample(&self, frame: &Frame) -> Arc<[DVec3]> {
-        Arc::clone(&frame.unwrapped)
+    fn sample(&self, frame: &Frame) -> Rows {
+        self.layout.gather(&frame.unwrapped)
     }
 
-    fn add(&self, origin: &Arc<[DVec3]>, now: &Arc<[DVec3]>, sums: &mut [f64]) {
-        for ((a, b), &slot) in origin.iter().zip(now.iter()).zip(&self.slots) {
-            let distance = (*b - *a).length();
-            sums[slot] += 1.0;
-            for (q, sum) in self.wave_numbers.iter().zip(&mut sums[slot + 1..]) {
-                *sum += sinc(q * distance);
+    fn add(&self, origin: &Rows, now: &Rows, sums: &mut [f64]) {
+        let per_species = 1 + self.wave_numbers.len();
+        for kind in 0..self.kinds {
+            let found = dispatch(Pair { phases: self, origin, now, kind });
+            let (counts, gaps) = (self.layout.counts(kind), self.layout.gaps(kind));
+            for (group, sums) in sums.chunks_exact_mut(self.width()).enumerate() {
+                let sums = &mut sums[kind * per_species..][..per_species];
+                sums[0] += counts[group];
+                for (sum, found) in sums[1..].iter_mut().zip(&found) {
+                    // A gap has not moved: it has counted as 1.
+                    *sum += found[group] - gaps[group];
+                }
             }
         }
     }
 }
 
-/// sin x / x.
-fn sinc(x: f64) -> f64 {
-    // The next term, x^4/120, is below round-off there.
-    if x < 1e-4 { 1.0 - x * x / 6.0 } else { x.sin() / x }
+/// sin(qd)/(qd) of one species between two frames: per wave number, sums of each group.
+struct Pair<'a> {
+    phases: &'a Phases,
+    origin: &'a Rows,
+    now: &'a Rows,
+    kind: usize,
+}
+
+impl Kernel for Pair<'_> {
+    type Output = Vec<Lanes>;
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+    fn run(self) -> Vec<Lanes> {
+        let wave_numbers = &self.phases.wave_numbers;
+        let mut sums = vec![[0.0; GROUPS]; wave_numbers.len()];
+        for row in self.phases.layout.rows(self.kind) {
+            let distances = Rows::squared_distances(self.origin, self.now, row).map(f64::sqrt);
+            for (q, sum) in wave_numbers.iter().zip(&mut sums) {
+                let phases = distances.map(|d| q * d);
+                sum.iter_mut().zip(sinc(&phases)).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        sums
+    }
 }
 
 impl SelfScattering {
     /// At these wave numbers (1/angstrom).
     pub fn new(particles: &Particles, wave_numbers: &[f64], lags: &Arc<Lags>, fit: KwwSettings) -> Self {
         let kinds = particles.names.len();
-        let width = kinds * (1 + wave_numbers.len());
-        let slots = groups(&particles.species, kinds)
-            .iter()
-            .zip(&particles.species)
-            .map(|(group, species)| group * width + species * (1 + wave_numbers.len()))
-            .collect();
-        let phases = Phases { slots, kinds, wave_numbers: wave_numbers.to_vec() };
+        let layout = Layout::new(&particles.species, kinds);
+        let phases = Phases { layout, kinds, wave_numbers: wave_numbers.to_vec() };
         Self {
             average: PairAverage::new(phases, lags),
             particles: particles.clone(),
@@ -165,6 +188,7 @@ impl Observable for SelfScattering {
 
 #[cfg(test)]
 mod tests {
+    use glam::DVec3;
     use vitrion_core::cell::Cell;
 
     use super::*;

@@ -115,6 +115,11 @@ impl Lags {
         self.trajectories.iter().map(|t| t.ticks.len()).max().unwrap_or(0)
     }
 
+    /// Tick of the last frame.
+    pub fn last_tick(&self, trajectory: usize) -> i64 {
+        self.trajectories[trajectory].first + self.trajectories[trajectory].span
+    }
+
     /// Whether the frame at `tick` is an origin.
     pub fn is_origin(&self, trajectory: usize, tick: i64) -> bool {
         self.trajectories[trajectory].ticks.binary_search(&tick).is_ok()

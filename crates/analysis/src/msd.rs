@@ -11,14 +11,15 @@
 
 use std::sync::Arc;
 
-use glam::DVec3;
+use vitrion_core::cpu::simd::{Kernel, dispatch};
 
 use crate::error::AnalysisError;
 use crate::fits::diffusion;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
+use crate::lanes::{Lanes, Layout, Rows};
 use crate::observable::{Context, Missing, Observable};
-use crate::pair_average::{Correlation, PairAverage, groups};
+use crate::pair_average::{Correlation, GROUPS, PairAverage};
 use crate::particles::{Particles, count};
 use crate::table::Table;
 
@@ -60,30 +61,56 @@ pub struct DisplacementPoint {
 }
 
 struct Displacements {
-    /// Per centre: where its sums begin, by group and species.
-    slots: Vec<usize>,
+    layout: Layout,
     kinds: usize,
 }
 
 impl Correlation for Displacements {
-    type Sample = Arc<[DVec3]>;
+    type Sample = Rows;
 
     fn width(&self) -> usize {
         MOMENTS * self.kinds
     }
 
-    fn sample(&self, frame: &Frame) -> Arc<[DVec3]> {
-        Arc::clone(&frame.centres)
+    fn sample(&self, frame: &Frame) -> Rows {
+        self.layout.gather(&frame.centres)
     }
 
-    fn add(&self, origin: &Arc<[DVec3]>, now: &Arc<[DVec3]>, sums: &mut [f64]) {
-        for ((a, b), &slot) in origin.iter().zip(now.iter()).zip(&self.slots) {
-            let square = (*b - *a).length_squared();
-            let moments = &mut sums[slot..slot + MOMENTS];
-            moments[0] += 1.0;
-            moments[1] += square;
-            moments[2] += square * square;
+    fn add(&self, origin: &Rows, now: &Rows, sums: &mut [f64]) {
+        for kind in 0..self.kinds {
+            let rows = self.layout.rows(kind);
+            let [squares, fourths] = dispatch(Pair { origin, now, rows });
+            for (group, sums) in sums.chunks_exact_mut(self.width()).enumerate() {
+                sums[MOMENTS * kind] += self.layout.counts(kind)[group];
+                sums[MOMENTS * kind + 1] += squares[group];
+                sums[MOMENTS * kind + 2] += fourths[group];
+            }
         }
+    }
+}
+
+/// Squares and fourth powers of the displacements of one species between two frames, summed for each group.
+struct Pair<'a> {
+    origin: &'a Rows,
+    now: &'a Rows,
+    rows: std::ops::Range<usize>,
+}
+
+impl Kernel for Pair<'_> {
+    type Output = [Lanes; 2];
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+    fn run(self) -> [Lanes; 2] {
+        let (mut squares, mut fourths) = ([0.0; GROUPS], [0.0; GROUPS]);
+        for row in self.rows {
+            let found = Rows::squared_distances(self.origin, self.now, row);
+            for (lane, square) in found.iter().enumerate() {
+                squares[lane] += square;
+                fourths[lane] += square * square;
+            }
+        }
+        [squares, fourths]
     }
 }
 
@@ -92,13 +119,9 @@ impl MeanSquaredDisplacement {
     pub fn new(particles: &Particles, lags: &Arc<Lags>) -> Self {
         let species = particles.centre_species();
         let kinds = particles.names.len();
-        let slots = groups(&species, kinds)
-            .iter()
-            .zip(&species)
-            .map(|(group, s)| MOMENTS * (group * kinds + s))
-            .collect();
+        let layout = Layout::new(&species, kinds);
         Self {
-            average: PairAverage::new(Displacements { slots, kinds }, lags),
+            average: PairAverage::new(Displacements { layout, kinds }, lags),
             names: particles.names.clone(),
             counts: count(&species, kinds),
             lags: Arc::clone(lags),
@@ -217,6 +240,7 @@ impl Observable for MeanSquaredDisplacement {
 
 #[cfg(test)]
 mod tests {
+    use glam::DVec3;
     use vitrion_core::cell::Cell;
 
     use super::*;

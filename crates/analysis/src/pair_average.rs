@@ -1,7 +1,10 @@
 //! Averages over pairs of frames: what all time correlations share.
 //!
-//! Memory: one sample of every origin of the trajectory that is being read ([`crate::lags`]), and for each lag the sums of at
-//! most 16 blocks a trajectory and 16 groups.
+//! Frames wait until there are a few: then every lag goes through all pairs that end at one of them, the lags side by side. So
+//! the sums of a lag are added in the order of the frames whatever the number of threads, and threads have enough to do.
+//!
+//! Memory: one sample of every origin of the trajectory that is being read ([`crate::lags`]) and of the frames that wait, and for
+//! each lag the sums of at most 16 blocks a trajectory and 16 groups.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use crate::lags::Lags;
 
 /// Groups of particles or wave vectors.
 pub const GROUPS: usize = 16;
+
+/// Frames that wait.
+const WAITING: usize = 16;
 
 /// What is correlated.
 pub trait Correlation: Send + Sync {
@@ -34,6 +40,8 @@ pub struct PairAverage<C: Correlation> {
     lags: Arc<Lags>,
     trajectory: usize,
     origins: HashMap<i64, C::Sample>,
+    /// Frames whose pairs have not been added yet: ticks and samples, in order.
+    waiting: Vec<(i64, C::Sample)>,
     /// Per trajectory and lag: blocks of `width` sums.
     blocks: Vec<Vec<Vec<Vec<f64>>>>,
     /// Per lag: groups of `width` sums, over all trajectories.
@@ -76,51 +84,72 @@ impl<C: Correlation> PairAverage<C> {
             lags: Arc::clone(lags),
             trajectory: 0,
             origins: HashMap::new(),
+            waiting: Vec::new(),
             blocks,
             groups: vec![vec![vec![0.0; width]; GROUPS]; lags.len()],
             pairs: vec![0; lags.len()],
         }
     }
 
-    /// Adds all pairs that end at this frame.
+    /// Adds all pairs that end at this frame. A trajectory must be given to its last frame.
     pub fn accumulate(&mut self, frame: &Frame) {
         if frame.trajectory != self.trajectory {
             // No pair leads from one trajectory to another.
             self.trajectory = frame.trajectory;
             self.origins.clear();
         }
-        let now = self.correlation.sample(frame);
-        let width = self.correlation.width();
-        let ending: Vec<(usize, i64)> = self.lags.ending_at(frame.trajectory, frame.tick).collect();
-        let sums: Vec<Vec<f64>> = ending
-            .par_iter()
-            .map(|(_, origin)| {
-                let mut sums = vec![0.0; GROUPS * width];
-                // A lag of zero ends where it begins.
-                let then = if *origin == frame.tick { Some(&now) } else { self.origins.get(origin) };
-                if let Some(then) = then {
-                    self.correlation.add(then, &now, &mut sums);
+        self.waiting.push((frame.tick, self.correlation.sample(frame)));
+        if self.waiting.len() == WAITING || frame.tick == self.lags.last_tick(frame.trajectory) {
+            self.add_waiting();
+        }
+    }
+
+    fn add_waiting(&mut self) {
+        let Self { correlation, lags, trajectory, origins, waiting, .. } = self;
+        // Per lag: origins, and the waiting frames that they are compared with.
+        let mut pairs = vec![Vec::new(); lags.len()];
+        for (now, (tick, _)) in waiting.iter().enumerate() {
+            lags.ending_at(*trajectory, *tick).for_each(|(lag, origin)| pairs[lag].push((origin, now)));
+        }
+        let sample = |tick: &i64| {
+            let place = waiting.binary_search_by_key(tick, |(tick, _)| *tick);
+            place.map_or_else(|_| origins.get(tick), |place| Some(&waiting[place].1))
+        };
+        let (width, blocks) = (correlation.width(), &mut self.blocks[*trajectory]);
+        let sums = blocks.par_iter_mut().zip(&mut self.groups).zip(&mut self.pairs);
+        sums.zip(pairs).enumerate().for_each(|(lag, (((blocks, groups), number), pairs))| {
+            let mut sums = vec![0.0; GROUPS * width];
+            let block_of = |pair: &(i64, usize)| lags.block(*trajectory, lag, pair.0);
+            for pairs in pairs.chunk_by(|a, b| block_of(a) == block_of(b)) {
+                for (origin, now) in pairs {
+                    if let Some(then) = sample(origin) {
+                        correlation.add(then, &waiting[*now].1, &mut sums);
+                        *number += 1;
+                    }
                 }
-                sums
-            })
-            .collect();
-        // One after the other: the same sums whatever the number of threads.
-        for ((lag, origin), sums) in ending.into_iter().zip(sums) {
-            let block = self.lags.block(frame.trajectory, lag, origin);
-            let block = &mut self.blocks[frame.trajectory][lag][block];
-            for (group, part) in self.groups[lag].iter_mut().zip(sums.chunks_exact(width)) {
-                group.iter_mut().zip(part).for_each(|(s, x)| *s += x);
-                block.iter_mut().zip(part).for_each(|(s, x)| *s += x);
+                let block = &mut blocks[block_of(&pairs[0])];
+                for (group, part) in groups.iter_mut().zip(sums.chunks_exact_mut(width)) {
+                    group.iter_mut().zip(&*part).for_each(|(s, x)| *s += x);
+                    block.iter_mut().zip(&*part).for_each(|(s, x)| *s += x);
+                    part.fill(0.0);
+                }
             }
-            self.pairs[lag] += 1;
+        });
+        for (tick, sample) in self.waiting.drain(..) {
+            if self.lags.is_origin(self.trajectory, tick) {
+                self.origins.insert(tick, sample);
+            }
         }
-        if self.lags.is_origin(frame.trajectory, frame.tick) {
-            self.origins.insert(frame.tick, now);
-        }
+    }
+
+    /// A trajectory that ends early would lose its last frames without a word.
+    fn check_complete(&self) {
+        assert!(self.waiting.is_empty(), "a trajectory was not given to its last frame");
     }
 
     /// Sums at each lag that has pairs, in units that are nearly independent: for quantities that need several lags.
     pub fn sums(&self) -> Vec<LagSums> {
+        self.check_complete();
         (0..self.lags.len())
             .filter(|&lag| self.pairs[lag] > 0)
             .map(|lag| LagSums {
@@ -133,6 +162,7 @@ impl<C: Correlation> PairAverage<C> {
 
     /// `function` of the sums, at each lag that has pairs.
     pub fn finish(&self, function: impl Fn(&[f64]) -> Vec<f64>) -> Vec<Lag> {
+        self.check_complete();
         (0..self.lags.len())
             .filter(|&lag| self.pairs[lag] > 0)
             .map(|lag| {
