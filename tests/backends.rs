@@ -533,8 +533,10 @@ fn failed_step_leaves_the_state_before_it_and_names_the_atoms() {
     for subject in SUBJECTS {
         let mut backend = (subject.build)(&system, system.state.clone());
         // Ten times too long a step: atoms run into each other.
-        backend.begin_stage(&ramped(Ensemble::Nve, 0.04, 0, 2), &Sampling::default()).unwrap();
-        let error = backend.advance(200, &mut Discard).unwrap_err();
+        let every_step = Sampling { stress_every: Some(1), window: None };
+        backend.begin_stage(&ramped(Ensemble::Nve, 0.04, 0, 2), &every_step).unwrap();
+        let mut streams = Recorder::default();
+        let error = backend.advance(200, &mut streams).unwrap_err();
         println!("{}: {error}", subject.name);
         let step = match error {
             BackendError::Forces { step, source: ForceError::CloseApproach { .. }, .. }
@@ -542,6 +544,11 @@ fn failed_step_leaves_the_state_before_it_and_names_the_atoms() {
             other => panic!("{other}"),
         };
         assert_eq!(backend.state().step, step - 1, "{}", subject.name);
+        // What was sampled before it has arrived, whatever was under way.
+        for replica in 0..2 {
+            let steps = streams.of(replica).stress.iter().map(|s| s.1).collect::<Vec<_>>();
+            assert_eq!(steps, (1..step).collect::<Vec<_>>(), "{}", subject.name);
+        }
         assert!(backend.state().velocity.iter().all(|v| v.is_finite()));
         // It fails at the same step again.
         let again = backend.advance(1, &mut Discard).unwrap_err();

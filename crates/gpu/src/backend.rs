@@ -445,11 +445,10 @@ impl GpuBackend {
         self.ensure_forces()?;
         self.system.keep_state();
         let began = Instant::now();
-        match self.run_chunk(steps)? {
+        match self.run_chunk(steps, sink)? {
             None => {
                 let wanted = steps as f64 * SUBMISSION / began.elapsed().as_secs_f64().max(1e-6);
                 self.chunk = (wanted as u64).clamp(self.chunk.div_ceil(2), 2 * self.chunk).max(1);
-                self.deliver(sink);
                 Ok(())
             }
             Some(failure) => {
@@ -458,18 +457,18 @@ impl GpuBackend {
                 self.forces = Forces::Again;
                 if failure.possible > 0 {
                     self.ensure_forces()?;
-                    if let Some(unexpected) = self.run_chunk(failure.possible)? {
+                    if let Some(unexpected) = self.run_chunk(failure.possible, sink)? {
                         return Err(unexpected.error);
                     }
                 }
-                self.deliver(sink);
                 Err(failure.error)
             }
         }
     }
 
-    /// Advances all replicas by `steps` steps, which fit into a chunk, and collects what they sampled.
-    fn run_chunk(&mut self, steps: u64) -> Result<Option<Failure>, BackendError> {
+    /// Advances all replicas by `steps` steps, which fit into a chunk, and collects what they sampled. What earlier chunks
+    /// sampled is delivered while the device works: correlators and files cost it no time.
+    fn run_chunk(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<Option<Failure>, BackendError> {
         let Some(variant) = self.stage.as_ref().map(variant) else {
             return Err(BackendError::NoStage);
         };
@@ -480,6 +479,7 @@ impl GpuBackend {
         let mut times = steps;
         while times > 0 {
             self.system.dispatch(before, &Kernel::ALL, times, variant, Target::Motion)?;
+            self.deliver(sink);
             let replicas: Vec<Replica> = self.system.read("replicas")?;
             if let Some(failure) = self.failure(&replicas, self.state.step) {
                 return Ok(Some(failure));
@@ -635,6 +635,7 @@ impl Backend for GpuBackend {
             result = self.advance_chunk(chunk, sink);
             left -= chunk;
         }
+        self.deliver(sink);
         self.synchronize()?;
         result
     }
