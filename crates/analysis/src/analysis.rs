@@ -162,6 +162,6 @@ impl<'a> Context<'a> {
     pub fn new(inputs: &'a Inputs, settings: &'a Settings) -> Self {
         let origins = settings.origins.min(affordable_origins(inputs, settings)).max(1);
         let lags = Arc::new(crate::lags::Lags::new(inputs.clocks(), origins));
-        Self { inputs, settings, lags }
+        Self { inputs, settings, origins, lags }
     }
 }

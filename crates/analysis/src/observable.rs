@@ -50,7 +50,9 @@ pub struct Context<'a> {
     pub inputs: &'a Inputs,
     /// What the user chose.
     pub settings: &'a Settings,
-    /// Lags and time origins that all time correlations share.
+    /// Most time origins that are held at a time: those that the user wants, where the memory suffices.
+    pub origins: usize,
+    /// Lags and time origins that all time correlations of frames share.
     pub lags: Arc<Lags>,
 }
 

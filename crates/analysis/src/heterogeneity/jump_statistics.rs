@@ -24,8 +24,10 @@ use crate::table::{Table, whole};
 
 /// Spans for which the J fraction is given, at most.
 const FRACTIONS: usize = 40;
-/// Moments of the map of trajectories, at most.
+/// Moments of the map of trajectories, at most; fewer where an ion's row a moment takes more than a quarter of the memory.
 const MAP_MOMENTS: usize = 100;
+/// Memory that a row of the map takes while it is written (bytes), with its words and its text: measured.
+const MAP_ROW: u64 = 350;
 /// Moments over which the density field of a span is averaged, at most.
 const FIELD_MOMENTS: usize = 16;
 /// Sums of [`rate_table`]: jumps, ions times ps, lengths of jumps, J ions, ions in spans.
@@ -36,16 +38,21 @@ const WAITING_PER_DECADE: f64 = 5.0;
 /// Measures jumps.
 pub struct JumpStatistics {
     collector: SpanCollector,
+    /// Moments of the map of trajectories, at most.
+    map_moments: usize,
 }
 
 /// For the list of observables.
 pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
-    Ok(Box::new(JumpStatistics { collector: SpanCollector::new(context)? }))
+    let ions = context.inputs.particles().centres.len().max(1) as u64;
+    let affordable = usize::try_from(context.settings.memory / 4 / (MAP_ROW * ions)).unwrap_or(usize::MAX);
+    let map_moments = affordable.clamp(2, MAP_MOMENTS);
+    Ok(Box::new(JumpStatistics { collector: SpanCollector::new(context)?, map_moments }))
 }
 
 impl Observable for JumpStatistics {
     fn key(&self) -> String {
-        self.collector.key()
+        format!("{} map of {}", self.collector.key(), self.map_moments)
     }
 
     fn needs(&self, trajectory: usize, _: usize) -> Needs {
@@ -60,7 +67,7 @@ impl Observable for JumpStatistics {
         let mut spans = self.collector.finish()?;
         let mut tables =
             vec![jump_table(&spans), fraction_table(&spans), waiting_table(&spans), rate_table(&spans)];
-        tables.push(trajectory_map(&mut spans)?);
+        tables.push(trajectory_map(&mut spans, self.map_moments)?);
         let (displacements, field) = maps(&mut spans)?;
         tables.push(displacements);
         tables.extend(field);
@@ -219,11 +226,11 @@ fn rate_table(spans: &Spans) -> Table {
 }
 
 /// Window means of the first span of the first trajectory at some moments, unwrapped from where they begin in the cell.
-fn trajectory_map(spans: &mut Spans) -> Result<Table, Missing> {
+fn trajectory_map(spans: &mut Spans, most: usize) -> Result<Table, Missing> {
     let Some(span) = spans.list.first().cloned() else {
         return Err(Missing::because("the trajectories are shorter than a span"));
     };
-    let moments = spans.length.min(MAP_MOMENTS);
+    let moments = spans.length.min(most);
     let (mut ion, mut species, mut class) = (Vec::new(), Vec::new(), Vec::new());
     let mut coordinates: [Vec<f64>; 4] = Default::default();
     let mut shifts: Vec<DVec3> = Vec::new();

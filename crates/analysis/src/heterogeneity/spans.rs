@@ -116,7 +116,7 @@ impl SpanCollector {
             lags,
             species: particles.centre_species(),
             names: particles.names.clone(),
-            origins: context.lags.most_origins().max(context.settings.origins),
+            origins: context.origins,
         })
     }
 
