@@ -247,10 +247,13 @@ header p{max-width:75ch}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:16px;align-items:start}
 .panel,.card{margin:0;padding:14px;border:1px solid var(--line);border-radius:8px;background:var(--card);min-width:0}
 .card th{white-space:nowrap}
+.panel tbody th{min-width:6.4rem}
 .panel+.card{margin-top:16px}
 .tall{grid-row:span 2}
-.n1 .panel:not(.absent),.n2 .panel:not(.absent){max-width:640px}
-@media (min-width:760px){.n1,.n2{grid-template-columns:repeat(2,1fr)}}
+.n2 .panel:not(.absent){max-width:640px}
+@media (min-width:760px){.n2,.n4{grid-template-columns:repeat(2,1fr)}.n1{grid-template-columns:1fr}}
+@media print,(min-width:760px){.n1 .panel:not(.absent){display:grid;grid-template-columns:1fr 1fr;grid-template-rows:repeat(6,auto) 1fr;column-gap:24px}\
+.n1 h3{grid-column:1/-1}.n1 .chart{grid-row:2/8}.n1 .panel>:not(h3):not(.chart){grid-column:2}}
 .absent{border-style:dashed;color:var(--soft)}
 .reason{margin:0;font-size:.9rem;overflow-wrap:anywhere}
 .chart{display:block;width:100%;height:auto;max-width:620px;margin:0 auto;font-family:inherit}
@@ -272,7 +275,7 @@ summary{cursor:pointer;color:var(--link)}
 sub,sup{line-height:0}
 section:last-child{margin-bottom:3rem}
 @page{margin:14mm}
-@media print{body{font-size:10pt}.panel,tr{break-inside:avoid}.panels,.n1,.n2{grid-template-columns:1fr 1fr}details{display:none}h2{break-after:avoid}}
+@media print{html{font-size:12px}body{font-size:12px;line-height:1.35}h2{margin-top:1.2rem}.panel,.card{padding:9px}.panels{gap:10px}.tall{grid-row:auto}.panel,tr{break-inside:avoid}.panels,.n2{grid-template-columns:1fr 1fr}.n1{grid-template-columns:1fr}details{display:none}h2{break-after:avoid}}
 ";
 
 #[cfg(test)]
