@@ -13,7 +13,8 @@ pub fn with_error(value: f64, error: Option<f64>, unit: &str) -> String {
     let exponent = magnitude.log10().floor() as i32;
     if (-3..5).contains(&exponent) {
         // The error keeps two digits, of large ones too: 39500 ± 3900.
-        let last = error.log10().floor() as i32 - 1;
+        // 0.998 is 1.0 then.
+        let last = (1.005 * error).log10().floor() as i32 - 1;
         let rounded = |x: f64| if last > 0 { (x / 10f64.powi(last)).round() * 10f64.powi(last) } else { x };
         let (value, error) = (rounded(value), rounded(error));
         let decimals = (-last).max(0) as usize;
@@ -120,6 +121,7 @@ mod tests {
         assert_eq!(with_error(333.2, Some(4.0), "K"), "333.2 ± 4.0 K");
         assert_eq!(with_error(6.13e6, Some(0.42e6), "ps"), "(6.13 ± 0.42)·10^{6} ps");
         assert_eq!(with_error(39492.0, Some(3949.0), "K"), "39500 ± 3900 K");
+        assert_eq!(with_error(3.124, Some(0.998), "ps"), "3.1 ± 1.0 ps");
         assert_eq!(with_error(1044.2, Some(85.2), "K"), "1044 ± 85 K");
         assert_eq!(with_error(-0.0123, None, ""), "−0.0123");
         assert_eq!(with_error(f64::NAN, Some(1.0), "K"), "not determined");

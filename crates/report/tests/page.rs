@@ -245,6 +245,8 @@ fn sound(seen: &Seen, width: u32) {
 fn every_figure_is_drawn_on_a_telephone_and_on_a_desk() {
     let directory = tempfile::tempdir().unwrap();
     let path = written(directory.path(), &everything(), &facts(550.0));
+    // What is black by day is white by night.
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("Black"));
     for width in WIDTHS {
         let seen = look_at(&path, width);
         sound(&seen, width);

@@ -42,7 +42,15 @@ impl Axis {
     /// A linear axis that holds all finite values, ends at round numbers and leaves a little room.
     pub fn linear_over(label: &str, values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = extremes(values.into_iter().filter(|v| v.is_finite())).unwrap_or((0.0, 1.0));
-        let room = 0.04 * (high - low).max(1e-12 * high.abs()).max(f64::MIN_POSITIVE);
+        // A single value has room of a tenth of it on either side.
+        let alike = high - low <= 1e-9 * high.abs().max(low.abs());
+        let room = if !alike {
+            0.04 * (high - low)
+        } else if high == 0.0 {
+            1.0
+        } else {
+            0.1 * high.abs()
+        };
         let step = round_step(high - low + 2.0 * room, 5);
         let (from, to) = (((low - room) / step).floor() * step, ((high + room) / step).ceil() * step);
         Self::linear(label, if low >= 0.0 { from.max(0.0) } else { from }, to)
@@ -223,6 +231,11 @@ mod tests {
     fn an_axis_over_equal_or_no_values_still_has_a_length() {
         for axis in [Axis::linear_over("", [2.0, 2.0]), Axis::linear_over("", []), Axis::log_over("", [])] {
             assert!(axis.high > axis.low && !axis.ticks(5).is_empty(), "{axis:?}");
+        }
+        // A mark at a single value is not cut by the frame.
+        for value in [3.7, -2.0, 1e-4, 1e6] {
+            let place = Axis::linear_over("", [value]).down_to(value.min(0.0)).place(value).unwrap();
+            assert!((0.03..0.97).contains(&place), "{value} at {place}");
         }
     }
 }

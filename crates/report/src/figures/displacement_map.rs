@@ -12,7 +12,7 @@ const NONJUMPING_SCALE: f64 = 5.0;
 const MAP: (f64, f64) = (372.0, 390.0);
 /// Ions that begin within this slab (angstrom from the lower face of the cell) are drawn: more would hide one another.
 const SLAB: f64 = 10.0;
-const DENSITY: &str = "The shade is the density of J ions, smoothed; the darker, the more.";
+const DENSITY: &str = "The shade is the density of J ions, smoothed; the stronger, the more.";
 
 /// Fig. 5a.
 pub fn trajectories(source: &Source) -> Panel {
@@ -75,7 +75,7 @@ fn arrows_content(source: &Source, title: &str) -> Result<Content, String> {
     Ok(Content::new(map("fig-7a", title, &chart)).with_data(&rows).with_remark(NAMES))
 }
 
-const NAMES: &str = "Black: N, orange: K, green: Ca.";
+const NAMES: &str = "N in the colour of the text, K orange, Ca green.";
 
 /// N is plain as in the paper: two of three centres, they would drown the others.
 fn ink(species: &str) -> Ink {

@@ -34,7 +34,7 @@ fn content(source: &Source) -> Result<Content, String> {
         fitted.iter().flat_map(|(_, points, fit)| scaled(points, fit)).chain(dashed.copied()).collect();
     let top = all.iter().map(|p| p.1).fold(1.0, f64::max);
     let x = Axis::log_over("*t*/*τ*", all.iter().map(|p| p.0));
-    let mut chart = Chart::new(x, Axis::linear_over("*F*(*q*, *t*)/*f*", [0.0, top])).horizontal(
+    let mut chart = Chart::new(x, Axis::linear("*F*(*q*, *t*)/*f*", -0.05, 1.05 * top)).horizontal(
         0.0,
         Ink::Faint,
         Dash::Dotted,
