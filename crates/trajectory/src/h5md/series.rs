@@ -117,7 +117,8 @@ impl<T: H5Type> Series<T> {
 /// Reads rows of a dataset of any rank.
 pub(super) fn read_rows<T: H5Type>(dataset: &Dataset, rows: Range<usize>) -> hdf5::Result<Vec<T>> {
     let array = dataset.read_slice::<T, _, IxDyn>(rows_of(dataset, rows))?;
-    Ok(array.into_iter().collect())
+    // Just read, so that its elements lie in order from the first one on.
+    Ok(array.into_raw_vec_and_offset().0)
 }
 
 fn rows_of(dataset: &Dataset, rows: Range<usize>) -> Selection {
