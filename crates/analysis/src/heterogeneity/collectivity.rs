@@ -73,7 +73,16 @@ impl Observable for Collectivity {
         let mut average = PairAverage::new(directions, &lags);
         spans.stream(|frame| average.accumulate(frame))?;
         let volume = spans.windows.trajectories[0].cell.map_or(f64::NAN, |c| c.volume());
-        let mut tables = tables(&spans, &average, range / bins as f64, bins, volume);
+        let width = range / bins as f64;
+        let mut lags = average.finish(|sums| h_and_volume(sums, bins, width));
+        // Without a pair of ions that move there are no sums, and no values.
+        lags.retain(|lag| !lag.values.is_empty());
+        if lags.is_empty() {
+            return Err(Missing::because(format!(
+                "no two ions that move are closer than {range:.1} angstrom"
+            )));
+        }
+        let mut tables = tables(&spans, &lags, width, bins, volume);
         for table in &mut tables {
             table.notes.extend(spans.notes.iter().cloned());
         }
@@ -178,21 +187,14 @@ fn sizes(spans: &Spans) -> [f64; 3] {
     [j, ions - j, ions]
 }
 
-fn tables(
-    spans: &Spans,
-    average: &PairAverage<Directions>,
-    width: f64,
-    bins: usize,
-    volume: f64,
-) -> Vec<Table> {
-    let lags = average.finish(|sums| h_and_volume(sums, bins, width));
+fn tables(spans: &Spans, lags: &[Lag], width: f64, bins: usize, volume: f64) -> Vec<Table> {
     let sizes = sizes(spans);
     let mut h = Rows::default();
     let mut v = Rows::default();
     let mut offset = Vec::new();
     let mut headline = Parameters::new();
     for (class, name) in PAIRS.iter().enumerate() {
-        for lag in &lags {
+        for lag in lags {
             let column = |bin: usize| class * bins + bin;
             if (0..bins).all(|bin| lag.values[column(bin)].is_nan()) {
                 continue;
@@ -386,6 +388,25 @@ mod tests {
         // J has no ions, so no rows; all is NJ.
         assert!(column(&tables[0], "J", "value").is_empty());
         assert_eq!(column(&tables[0], "all", "value"), h);
+    }
+
+    #[test]
+    fn ions_at_rest_and_a_single_ion_have_no_directions() {
+        for (ions, step) in [(20, 0.0), (1, 1.0)] {
+            let at = move |frame: usize| {
+                (0..ions).map(|i| BOX * uniform(0, i) + DVec3::X * step * frame as f64).collect()
+            };
+            let species = vec![0; ions as usize];
+            let cell = Cell::cubic(BOX).unwrap();
+            let inputs = Synthetic::new(&species, (0..8).collect(), 1.0, cell, at).inputs();
+            let settings =
+                Settings { jump_window: Some(1.0), jump_threshold: Some(0.5), ..Settings::default() };
+            let context = Context::new(&inputs, &settings);
+            let mut observable = prepare(&context).unwrap();
+            crate::analysis::stream(&inputs, &mut [&mut *observable], &mut |_| ()).unwrap();
+            let reason = observable.finish().err().unwrap().reason;
+            assert!(reason.contains("no two ions that move"), "{reason}");
+        }
     }
 
     #[test]
