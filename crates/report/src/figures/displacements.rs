@@ -6,11 +6,11 @@ use super::{abscissae, ordinates, with_band};
 use crate::chart::{Axis, Chart, Dash, Marker, Picture};
 use crate::panel::{Content, Panel};
 use crate::paper::{self, Quantity};
-use crate::quantity::{time, with_error};
+use crate::quantity::{time, time_with_error, with_error};
 use crate::source::{Point, Rows, Source};
 use crate::style::Ink;
 
-const MSD: &str = "MSD(*t*) = ⟨|**r**_{i}(*t*_{0} + *t*) − **r**_{i}(*t*_{0})|^{2}⟩ over centres and time origins, from unwrapped positions.";
+const MSD: &str = "MSD(*t*) = ⟨|*r*_{i}(*t*_{0} + *t*) − *r*_{i}(*t*_{0})|^{2}⟩ over centres and time origins, from unwrapped positions.";
 const UNCLASSED: &str = "The results have no J and NJ classes: all ions are shown.";
 
 /// Fig. 5e.
@@ -39,13 +39,7 @@ pub fn by_species(source: &Source) -> Panel {
         }
         drawn("fig-5e", title, "MSD (Å^{2})", true, curves, &rows, classed)
     });
-    Panel::new(
-        "5e",
-        title,
-        &MSD.replace("**", "*"),
-        "Solid: J, dashed: NJ. Bands are one standard error.",
-        content,
-    )
+    Panel::new("5e", title, MSD, "Solid: J, dashed: NJ. Bands are one standard error.", content)
 }
 
 /// Fig. 6b.
@@ -54,7 +48,7 @@ pub fn by_class(source: &Source) -> Panel {
     let content = classes(source, "msd_classes", "msd").and_then(|(rows, classed)| {
         drawn("fig-6b", title, "MSD (Å^{2})", true, of_classes(&rows, classed), &rows, classed)
     });
-    Panel::new("6b", title, &MSD.replace("**", "*"), "Bands are one standard error.", content)
+    Panel::new("6b", title, MSD, "Bands are one standard error.", content)
 }
 
 /// Fig. 6c.
@@ -62,14 +56,7 @@ pub fn non_gaussian(source: &Source) -> Panel {
     let title = "Non-Gaussian parameter *α*_{2}(*t*)";
     let content = classes(source, "alpha_2_classes", "alpha_2").and_then(|(rows, classed)| {
         let content = drawn("fig-6c", title, "*α*_{2}", false, of_classes(&rows, classed), &rows, classed)?;
-        Ok(with_quantity(
-            content,
-            source,
-            "tau_cage_J_ps",
-            "*τ*_{cage} of J",
-            |v, e| with_error(v, e, "ps"),
-            None,
-        ))
+        Ok(with_quantity(content, source, "tau_cage_J_ps", "*τ*_{cage} of J", time_with_error, None))
     });
     Panel::new(
         "6c",

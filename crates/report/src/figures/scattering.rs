@@ -3,7 +3,7 @@
 use super::{abscissae, bars};
 use crate::chart::{Axis, Chart, Dash, Marker, Picture};
 use crate::panel::{Content, Panel};
-use crate::quantity::{significant, time, with_error};
+use crate::quantity::{significant, time, time_with_error, with_error};
 use crate::source::{Point, Rows, Source};
 use crate::style::Ink;
 
@@ -96,7 +96,7 @@ fn content(source: &Source) -> Result<Content, String> {
             let at = format!("at {} Å^{{−1}}", significant(q, 2));
             if let (Some(tau), Some(f)) = (row.number("tau_ps"), row.number("f")) {
                 numbers
-                    .push((format!("*τ* {at}"), with_error(tau, row.number("tau_ps_standard_error"), "ps")));
+                    .push((format!("*τ* {at}"), time_with_error(tau, row.number("tau_ps_standard_error"))));
                 numbers.push((format!("*f* {at}"), with_error(f, row.number("f_standard_error"), "")));
             } else {
                 let verdict = row.texts("verdict").first().map_or(String::new(), |v| (*v).to_string());
