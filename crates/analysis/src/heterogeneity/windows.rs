@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use glam::DVec3;
 use vitrion_core::cell::Cell;
-use vitrion_trajectory::h5md::TrajectoryReader;
+use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 use crate::clock::Clock;
 use crate::frame::{Frame, Needs};
@@ -217,33 +217,65 @@ fn written(inputs: &Inputs, window: Option<f64>) -> Result<Option<(f64, Vec<Plan
             return Ok(None);
         }
         let steps = reader.window_steps(&stage.name).map_err(unreadable)?;
-        let Some(&first) = steps.first() else { return Ok(None) };
-        let length = steps.get(1).map_or(first - stage.first_step.cast_signed(), |second| second - first);
-        if length <= 0 || steps.windows(2).any(|pair| pair[1] - pair[0] != length) {
-            return Err(Missing::because(format!(
-                "{}: the windows of stage {} do not follow one another",
-                trajectory.label(),
-                stage.name
-            )));
-        }
-        let own = length as f64 * stage.timestep;
+        let Some(Stored { window: own, start, count }) =
+            Stored::new(&steps, reader, stage, &trajectory.label())?
+        else {
+            return Ok(None);
+        };
         let wanted = window.or(common).unwrap_or(own);
         let Some(merged) = whole_ratio(wanted, own) else { return Ok(None) };
         common = Some(wanted);
-        let steps_since_frame = (first - length) - reader.step(0);
         plans.push(Plan {
-            start: reader.time(0) + steps_since_frame as f64 * stage.timestep,
+            start,
             cell: cell_of(&**trajectory)?,
             source: PlannedSource::Written {
                 path: trajectory.path().to_path_buf(),
                 stage: stage.name.clone(),
                 merged,
-                count: steps.len() / merged,
+                count: count / merged,
             },
         });
     }
     let note = "window means as the run wrote them".to_string();
     Ok(common.map(|window| (window, plans, vec![note])))
+}
+
+/// Windows of one stage as a file holds them.
+pub struct Stored {
+    /// Length of a window (ps).
+    pub window: f64,
+    /// Time at which the first one begins (ps).
+    pub start: f64,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Stored {
+    /// From the steps at which the windows end; none if there are none.
+    pub fn new(
+        steps: &[i64],
+        frames: &TrajectoryReader,
+        stage: &Stage,
+        label: &str,
+    ) -> Result<Option<Self>, Missing> {
+        let Some(&first) = steps.first() else { return Ok(None) };
+        let length = steps.get(1).map_or(first - stage.first_step.cast_signed(), |second| second - first);
+        if length <= 0 || steps.windows(2).any(|pair| pair[1] - pair[0] != length) {
+            return Err(Missing::because(format!(
+                "{label}: the windows of stage {} do not follow one another",
+                stage.name
+            )));
+        }
+        // Its time from a frame of the same stage: the steps of an earlier one may have another length.
+        let of_stage = |frame: &usize| frames.step(*frame) >= stage.first_step.cast_signed();
+        let frame = (0..frames.frames()).find(of_stage).unwrap_or(0);
+        let steps_since_frame = (first - length) - frames.step(frame);
+        Ok(Some(Self {
+            window: length as f64 * stage.timestep,
+            start: frames.time(frame) + steps_since_frame as f64 * stage.timestep,
+            count: steps.len(),
+        }))
+    }
 }
 
 /// A plan for windows made from frames, and a note that says how.
@@ -308,6 +340,11 @@ fn even_spacing(ticks: &[i64]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use vitrion_core::force_field::ForceField;
+    use vitrion_trajectory::h5md::{Frame as Moment, Header, Provenance, TrajectoryWriter};
+
     use super::*;
     use crate::analysis::stream;
     use crate::error::AnalysisError;
@@ -369,6 +406,52 @@ mod tests {
         assert!(missing((0..20).collect(), 0.7).contains("--jump-window"));
         assert!(missing((0..20).collect(), 8.0).contains("shorter than two windows"));
         assert!(collect(vec![0], 1.0).is_err());
+    }
+
+    #[test]
+    fn windows_begin_with_their_stage_whatever_the_steps_of_the_one_before() {
+        let force_field = ForceField::load(Path::new("ckn-rigid")).unwrap();
+        let topology = force_field.topology(&[("nitrate", 14), ("K", 6), ("Ca", 4)]).unwrap();
+        let stage = |name: &str, first_step, timestep| Stage {
+            name: name.into(),
+            first_step,
+            steps: 100,
+            timestep,
+            window_means: true,
+            ion_stress: false,
+        };
+        let stages = vec![stage("melt", 0, 0.002), stage("glass", 100, 0.004)];
+        let header = Header {
+            author: String::new(),
+            topology: topology.clone(),
+            provenance: Provenance::default(),
+            stages: stages.clone(),
+            velocities: false,
+            expected_rows: 4,
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("replica-000.h5");
+        let mut writer = TrajectoryWriter::create(&path, &header).unwrap();
+        // The first frame of the glass comes a window late.
+        for (step, time) in [(0, 0.0), (50, 0.1), (125, 0.3), (150, 0.4)] {
+            let frame = Moment {
+                step,
+                time,
+                cell: &Cell::cubic(20.0).unwrap(),
+                positions: &vec![DVec3::ZERO; topology.n_atoms()],
+                velocities: None,
+                unwrapped_centres: &vec![DVec3::ZERO; topology.molecules.len()],
+            };
+            writer.append_frame(&frame).unwrap();
+        }
+        writer.finish().unwrap();
+        let reader = TrajectoryReader::open(&path).unwrap();
+        let start = |steps: [i64; 2], stage: &Stage| {
+            Stored::new(&steps, &reader, stage, "file").unwrap().unwrap().start
+        };
+        // 100 steps of 2 fs before it; round-off.
+        assert!((start([125, 150], &stages[1]) - 0.2).abs() < 1e-12);
+        assert!(start([25, 50], &stages[0]).abs() < 1e-12);
     }
 
     #[test]

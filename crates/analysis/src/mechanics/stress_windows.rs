@@ -6,7 +6,7 @@ use glam::DVec3;
 use vitrion_trajectory::h5md::TrajectoryReader;
 
 use crate::heterogeneity::spans::Spans;
-use crate::heterogeneity::windows::whole_ratio;
+use crate::heterogeneity::windows::{Stored, whole_ratio};
 use crate::inputs::{Inputs, Trajectory};
 use crate::observable::Missing;
 
@@ -120,26 +120,19 @@ fn open(trajectory: &dyn Trajectory) -> Result<(TrajectoryStress, f64), Missing>
         )));
     }
     let steps = frames.ion_stress_steps(&stage.name).map_err(unreadable)?;
-    let Some(&first) = steps.first() else {
+    let Some(Stored { window, start, count }) = Stored::new(&steps, frames, stage, &label)? else {
         return Err(Missing::because(format!(
             "{label}: stage {} is not long enough for a window of stress",
             stage.name
         )));
     };
-    let length = steps.get(1).map_or(first - stage.first_step.cast_signed(), |second| second - first);
-    if length <= 0 || steps.windows(2).any(|pair| pair[1] - pair[0] != length) {
-        let finding =
-            format!("{label}: the windows of stress of stage {} do not follow one another", stage.name);
-        return Err(Missing::because(finding));
-    }
-    let steps_since_frame = (first - length) - frames.step(0);
     let stress = TrajectoryStress {
         reader: TrajectoryReader::open(trajectory.path()).map_err(unreadable)?,
         stage: stage.name.clone(),
-        count: steps.len(),
-        start: frames.time(0) + steps_since_frame as f64 * stage.timestep,
+        count,
+        start,
         offset: 0,
         label,
     };
-    Ok((stress, length as f64 * stage.timestep))
+    Ok((stress, window))
 }
