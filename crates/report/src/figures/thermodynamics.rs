@@ -35,11 +35,12 @@ fn content(source: &Source) -> Result<Content, String> {
         Marker::Circle,
     );
     let transitions = source.table("glass_transition").ok();
-    let value = transitions.and_then(|rows| {
-        let name = rows.words("quantity").into_iter().find(|name| name.starts_with("T_g"))?;
-        rows.with("quantity", name).number("value")
+    // Every ramp that determines one: the others have none.
+    let determined = transitions.iter().flat_map(|rows| {
+        let names = rows.words("quantity").into_iter().filter(|name| name.starts_with("T_g"));
+        names.filter_map(|name| rows.with("quantity", name).number("value")).collect::<Vec<_>>()
     });
-    if let Some(value) = value {
+    for value in determined {
         chart = chart.vertical(value, Ink::Vermillion, Dash::Dashed).note_at(
             &format!("*T*_{{g}} {value:.0} K"),
             (value, points.iter().map(|p| p.y).fold(f64::NEG_INFINITY, f64::max)),
@@ -65,4 +66,33 @@ fn content(source: &Source) -> Result<Content, String> {
         content = content.with_number(&label, text, rate.and_then(paper::glass_transition));
     }
     Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use vitrion_analysis::results::{Outcome, Results};
+    use vitrion_analysis::table::Table;
+
+    use super::*;
+    use crate::source::Facts;
+
+    #[test]
+    fn the_transition_of_the_second_ramp_is_drawn_where_the_first_has_none() {
+        let density = Table::new("density", "")
+            .real("temperature_K", "K", vec![300.0, 400.0])
+            .real("rate_K_per_ns", "K/ns", vec![-1.0, -1000.0])
+            .real("value", "g/cm^3", vec![2.2, 2.1])
+            .real("standard_error", "g/cm^3", vec![0.01, 0.01]);
+        let transition = Table::new("glass_transition", "")
+            .text("quantity", vec!["T_g (quench)".into(), "T_g (cool)".into()])
+            .real("value", "", vec![f64::NAN, 341.0])
+            .real("standard_error", "", vec![f64::NAN, 4.0])
+            .text("verdict", vec!["not determined: no break".into(), "determined".into()]);
+        let result = Ok(vec![density, transition]);
+        let outcome = Outcome { name: "thermodynamics".into(), key: String::new(), reused: false, result };
+        let results = Results { outcomes: vec![outcome], ..Results::default() };
+        let panel = panel(&Source { results: &results, facts: &Facts::default() });
+        assert!(panel.drawing.unwrap().inline().contains("341 K"));
+        assert!(panel.numbers[0].value.contains("no break") && panel.numbers[1].value == "341.0 ± 4.0 K");
+    }
 }
