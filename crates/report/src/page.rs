@@ -169,7 +169,7 @@ fn which(table: &Table, rows: &[usize]) -> String {
         _ => None,
     };
     let kinds = table.columns.iter().filter(|c| !matches!(c.name.as_str(), "verdict" | "unit"));
-    let words: Vec<String> = kinds.filter_map(|c| common(&c.values)).collect();
+    let words: Vec<String> = kinds.filter_map(|c| common(&c.values)).filter(|w| !w.is_empty()).collect();
     if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
@@ -294,5 +294,7 @@ mod tests {
         assert_eq!(which(&table, &[2]), " (isf_coherent, xray)");
         assert_eq!(which(&table, &[0, 1, 2, 3]), "");
         assert_eq!(which(&table, &[]), "");
+        let empty = Table::new("fit_points", "").text("function", vec![String::new()]);
+        assert_eq!(which(&empty.text("species", vec!["all".to_string()]), &[0]), " (all)");
     }
 }

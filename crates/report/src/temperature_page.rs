@@ -247,7 +247,7 @@ fn provenance(fits: &TemperatureFits) -> String {
         rows.push((
             format!("{:.1} K", run.temperature),
             format!(
-                "{}: {}; analysed with Vitrion {} by `{}`; {observable} with {key}",
+                "{}: {}; analysed with Vitrion {} by `{}`; {observable} with the key {key}",
                 run.name,
                 files.join(", "),
                 results.version,
