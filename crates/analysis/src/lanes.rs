@@ -21,12 +21,8 @@ pub struct Layout {
     counts: Vec<Lanes>,
 }
 
-/// Vectors in the order of a [`Layout`], zero in its gaps.
-pub struct Rows {
-    x: Vec<Lanes>,
-    y: Vec<Lanes>,
-    z: Vec<Lanes>,
-}
+/// Vectors in the order of a [`Layout`], zero in its gaps: per row x, y and z.
+pub struct Rows(Vec<[Lanes; 3]>);
 
 impl Layout {
     /// Of particles of these species, each below `kinds`.
@@ -51,11 +47,20 @@ impl Layout {
 
     /// Puts the vectors of particles into this order.
     pub fn gather(&self, vectors: &[DVec3]) -> Rows {
-        let of = |component: fn(&DVec3) -> f64| {
-            let lane = |place: &Option<usize>| place.map_or(0.0, |i| component(&vectors[i]));
-            self.rows.iter().map(|row| std::array::from_fn(|g| lane(&row[g]))).collect()
+        let row = |places: &[Option<usize>; GROUPS]| {
+            let mut row = [[0.0; GROUPS]; 3];
+            for (lane, vector) in places
+                .iter()
+                .enumerate()
+                .filter_map(|(lane, place)| place.map(|particle| (lane, vectors[particle])))
+            {
+                for (component, value) in row.iter_mut().zip(vector.to_array()) {
+                    component[lane] = value;
+                }
+            }
+            row
         };
-        Rows { x: of(|v| v.x), y: of(|v| v.y), z: of(|v| v.z) }
+        Rows(self.rows.iter().map(row).collect())
     }
 
     /// Rows of a species.
@@ -80,7 +85,7 @@ impl Rows {
     #[inline(always)]
     #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
     pub fn squared_distances(a: &Self, b: &Self, row: usize) -> Lanes {
-        let (ax, ay, az, bx, by, bz) = (&a.x[row], &a.y[row], &a.z[row], &b.x[row], &b.y[row], &b.z[row]);
+        let ([ax, ay, az], [bx, by, bz]) = (&a.0[row], &b.0[row]);
         let mut squares = [0.0; GROUPS];
         for (lane, square) in squares.iter_mut().enumerate() {
             let (x, y, z) = (bx[lane] - ax[lane], by[lane] - ay[lane], bz[lane] - az[lane]);
@@ -106,10 +111,10 @@ mod tests {
         for kind in 0..3 {
             let mut counts = [0.0; GROUPS];
             for row in layout.rows(kind) {
-                for group in (0..GROUPS).filter(|&g| rows.y[row][g] == 1.0) {
-                    let particle = rows.x[row][group] as usize;
+                for group in (0..GROUPS).filter(|&g| rows.0[row][1][g] == 1.0) {
+                    let particle = rows.0[row][0][group] as usize;
                     assert_eq!((species[particle], expected[particle]), (kind, group));
-                    assert_eq!(rows.z[row][group], 2.0);
+                    assert_eq!(rows.0[row][2][group], 2.0);
                     assert!(!std::mem::replace(&mut seen[particle], true));
                     counts[group] += 1.0;
                 }

@@ -19,7 +19,7 @@ use crate::lags::Lags;
 pub const GROUPS: usize = 16;
 
 /// Frames that wait.
-const WAITING: usize = 16;
+const WAITING: usize = 32;
 
 /// What is correlated.
 pub trait Correlation: Send + Sync {
