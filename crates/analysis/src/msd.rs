@@ -327,4 +327,34 @@ mod tests {
         assert_eq!((all.pairs, few.pairs), (399, 40));
         assert!((all.msd - few.msd).abs() < 4.0 * few.msd_error);
     }
+
+    #[test]
+    fn trajectories_that_end_early_keep_their_last_frames_and_do_not_mix() {
+        let cell = Cell::cubic(10.0).unwrap();
+        // 35 frames: some wait when they end.
+        let inputs = |frames: i64| {
+            let walk = |seed| {
+                let walk = random_walk(20, &(0..40).collect::<Vec<_>>(), seed);
+                let at = move |f: usize| walk[f].clone();
+                Box::new(Synthetic::new(&[0; 20], (0..frames).collect(), 1.0, cell, at))
+                    as Box<dyn Trajectory>
+            };
+            Inputs::new(vec![walk(1), walk(2)]).unwrap()
+        };
+        let (whole, early) = (inputs(40), inputs(35));
+        let measure = |clocks: &Inputs| {
+            let lags = Arc::new(Lags::new(clocks.clocks(), 1000));
+            let mut msd = MeanSquaredDisplacement::new(early.particles(), &lags);
+            stream(&early, &mut [&mut msd], &mut |_| ()).unwrap();
+            msd.average.complete();
+            msd.curves()[0].points.clone()
+        };
+        let (expected, found) = (measure(&early), measure(&whole));
+        assert_eq!(found[0].pairs, 2 * 34);
+        for (a, b) in expected.iter().zip(&found) {
+            assert_eq!((a.lag, a.pairs), (b.lag, b.pairs));
+            // Other blocks, another order of summation.
+            assert!((a.msd / b.msd - 1.0).abs() < 1e-13, "{} {} {}", a.lag, a.msd, b.msd);
+        }
+    }
 }

@@ -91,15 +91,24 @@ impl<C: Correlation> PairAverage<C> {
         }
     }
 
-    /// Adds all pairs that end at this frame. A trajectory must be given to its last frame.
+    /// Adds all pairs that end at this frame. After the last one of all, if that is not the last of its trajectory, call
+    /// [`PairAverage::complete`].
     pub fn accumulate(&mut self, frame: &Frame) {
         if frame.trajectory != self.trajectory {
+            self.complete();
             // No pair leads from one trajectory to another.
             self.trajectory = frame.trajectory;
             self.origins.clear();
         }
         self.waiting.push((frame.tick, self.correlation.sample(frame)));
         if self.waiting.len() == WAITING || frame.tick == self.lags.last_tick(frame.trajectory) {
+            self.complete();
+        }
+    }
+
+    /// Adds the pairs of the frames that wait.
+    pub fn complete(&mut self) {
+        if !self.waiting.is_empty() {
             self.add_waiting();
         }
     }
@@ -142,9 +151,9 @@ impl<C: Correlation> PairAverage<C> {
         }
     }
 
-    /// A trajectory that ends early would lose its last frames without a word.
+    /// Frames that still wait would be lost without a word.
     fn check_complete(&self) {
-        assert!(self.waiting.is_empty(), "a trajectory was not given to its last frame");
+        assert!(self.waiting.is_empty(), "`complete` was not called after a part of a trajectory");
     }
 
     /// Sums at each lag that has pairs, in units that are nearly independent: for quantities that need several lags.

@@ -63,6 +63,9 @@ impl PairDistances {
             .fold(
                 || (zero(), Scratch::default()),
                 |(mut histogram, mut scratch), number| {
+                    if sorted.starts[number] == sorted.starts[number + 1] {
+                        return (histogram, scratch);
+                    }
                     let (sorted, distances) = (&sorted, self);
                     sorted.gather(number, &mut scratch.around);
                     let (held, counts) = (&mut scratch, &mut histogram[..]);

@@ -74,6 +74,8 @@ impl Observable for IonStress {
         let lags = Arc::new(spans.lags().with_zero());
         let mut average = PairAverage::new(Products::new(&spans), &lags);
         stream(&spans, &stress, |frame| average.accumulate(frame))?;
+        // The stress may end before the span.
+        average.complete();
         let curves = Curves::new(&spans, &average);
         let mut tables = vec![curves.table(), histogram(&spans, &stress, &curves, self.origins)?];
         for table in &mut tables {
