@@ -1,7 +1,7 @@
 //! Times observables on a trajectory that lies in memory: what other programs are timed at that are given arrays.
 //!
-//! `cargo bench -p vitrion-analysis --bench analysis -- FILE.h5`: g(r) up to 12 angstrom in 240 bins, MSD and self ISF at two wave
-//! numbers, over all frames of the last stage and all time origins; the median of five. Called by `benches/peers/analysis.sh`.
+//! `cargo bench -p vitrion-analysis --bench analysis -- FILE.h5 [OBSERVABLE...]`: g(r) up to 12 angstrom in 240 bins, MSD and self ISF at two wave
+//! numbers, over all frames of the last stage and all time origins; the median of nine. Called by `benches/peers/analysis.sh`.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,14 +13,19 @@ use vitrion_analysis::observable::{Context, select};
 use vitrion_analysis::settings::Settings;
 use vitrion_trajectory::h5md::TrajectoryReader;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds `--bench`.
-    let Some(path) = std::env::args().skip(1).find(|word| !word.starts_with("--")) else {
-        println!("give a trajectory: cargo bench -p vitrion-analysis --bench analysis -- FILE.h5");
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--"));
+    let Some(path) = words.next() else {
+        println!(
+            "give a trajectory: cargo bench -p vitrion-analysis --bench analysis -- FILE.h5 [OBSERVABLE...]"
+        );
         return Ok(());
     };
+    let named: Vec<String> = words.collect();
+    let names = if named.is_empty() { ["rdf", "msd", "isf_self"].map(str::to_owned).to_vec() } else { named };
     let inputs = last_stage(Path::new(&path))?;
     let settings = Settings {
         r_max: Some(12.0),
@@ -29,8 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         structure_frames: usize::MAX,
         ..Settings::default()
     };
-    for name in ["rdf", "msd", "isf_self"] {
-        println!("vitrion in memory, {name}: {:.3} s", seconds(&inputs, &settings, name)?);
+    for name in names {
+        println!("vitrion in memory, {name}: {:.3} s", seconds(&inputs, &settings, &name)?);
     }
     Ok(())
 }

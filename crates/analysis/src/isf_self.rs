@@ -20,9 +20,9 @@ use crate::fits::kww::KwwSettings;
 use crate::fits::kww_table::KwwTable;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
-use crate::lanes::{Lanes, Layout, Rows};
+use crate::lanes::{self, Lanes, Layout, RowsOfFrames, squared_distances};
 use crate::observable::{Context, Missing, Observable};
-use crate::pair_average::{Correlation, GROUPS, PairAverage};
+use crate::pair_average::{BatchCorrelation, GROUPS, PairAverage, Run};
 use crate::particles::Particles;
 use crate::sinc::sinc;
 use crate::table::Table;
@@ -42,59 +42,82 @@ struct Phases {
     wave_numbers: Vec<f64>,
 }
 
-impl Correlation for Phases {
-    type Sample = Rows;
+impl BatchCorrelation for Phases {
+    type Samples = RowsOfFrames;
+    /// Number of pairs, then per species one sum a wave number.
+    type Sums = (u32, Vec<Vec<Lanes>>);
 
     /// For each species: how many atoms, then the sum of each wave number.
     fn width(&self) -> usize {
         self.kinds * (1 + self.wave_numbers.len())
     }
 
-    fn sample(&self, frame: &Frame) -> Rows {
-        self.layout.gather(&frame.unwrapped)
+    fn slots(&self, slots: usize) -> RowsOfFrames {
+        self.layout.slots(slots)
     }
 
-    fn add(&self, origin: &Rows, now: &Rows, sums: &mut [f64]) {
-        let per_species = 1 + self.wave_numbers.len();
-        for kind in 0..self.kinds {
-            let found = dispatch(Pair { phases: self, origin, now, kind });
-            let (counts, gaps) = (self.layout.counts(kind), self.layout.gaps(kind));
-            for (group, sums) in sums.chunks_exact_mut(self.width()).enumerate() {
-                let sums = &mut sums[kind * per_species..][..per_species];
-                sums[0] += counts[group];
-                for (sum, found) in sums[1..].iter_mut().zip(&found) {
-                    // A gap has not moved: it has counted as 1.
-                    *sum += found[group] - gaps[group];
-                }
-            }
+    fn put(&self, frame: &Frame, samples: &mut RowsOfFrames, slot: usize) {
+        samples.put(slot, &frame.unwrapped);
+    }
+
+    fn arrange(&self, samples: &mut RowsOfFrames) {
+        self.layout.arrange(samples);
+    }
+
+    fn parts(&self, samples: &RowsOfFrames) -> usize {
+        samples.parts()
+    }
+
+    fn nothing(&self) -> Self::Sums {
+        (0, vec![vec![[0.0; GROUPS]; self.wave_numbers.len()]; self.kinds])
+    }
+
+    fn add(&self, samples: &RowsOfFrames, part: usize, runs: &[Run], (pairs, sums): &mut Self::Sums) {
+        if part == 0 {
+            *pairs += runs.iter().map(|run| run.pairs).sum::<u32>();
         }
+        let sums = &mut sums[samples.species(part)];
+        dispatch(Sines { wave_numbers: &self.wave_numbers, samples, part, runs, sums });
+    }
+
+    fn total(&self, (pairs, sums): Self::Sums) -> Vec<f64> {
+        let of_species = |(kind, mut sums): (usize, Vec<Lanes>)| {
+            let times = |n: f64| n * f64::from(pairs);
+            // A gap has not moved: it has counted as 1.
+            for sum in &mut sums {
+                sum.iter_mut().zip(self.layout.gaps(kind)).for_each(|(sum, gaps)| *sum -= times(gaps));
+            }
+            std::iter::once(self.layout.particles(kind).map(times)).chain(sums)
+        };
+        lanes::by_group(&sums.into_iter().enumerate().flat_map(of_species).collect::<Vec<_>>())
     }
 }
 
-/// sin(qd)/(qd) of one species between two frames: per wave number, sums of each group.
-struct Pair<'a> {
-    phases: &'a Phases,
-    origin: &'a Rows,
-    now: &'a Rows,
-    kind: usize,
+/// Adds sin(qd)/(qd), one sum a wave number.
+struct Sines<'a> {
+    wave_numbers: &'a [f64],
+    samples: &'a RowsOfFrames,
+    part: usize,
+    runs: &'a [Run],
+    sums: &'a mut [Lanes],
 }
 
-impl Kernel for Pair<'_> {
-    type Output = Vec<Lanes>;
+impl Kernel for Sines<'_> {
+    type Output = ();
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
-    fn run(self) -> Vec<Lanes> {
-        let wave_numbers = &self.phases.wave_numbers;
-        let mut sums = vec![[0.0; GROUPS]; wave_numbers.len()];
-        for row in self.phases.layout.rows(self.kind) {
-            let distances = Rows::squared_distances(self.origin, self.now, row).map(f64::sqrt);
-            for (q, sum) in wave_numbers.iter().zip(&mut sums) {
-                let phases = distances.map(|d| q * d);
-                sum.iter_mut().zip(sinc(&phases)).for_each(|(sum, value)| *sum += value);
+    fn run(self) {
+        let Self { wave_numbers, samples, part, runs, sums } = self;
+        for run in runs {
+            for (a, b) in samples.pairs(part, run) {
+                let distances = squared_distances(a, b).map(f64::sqrt);
+                for (q, sum) in wave_numbers.iter().zip(&mut *sums) {
+                    let phases = distances.map(|d| q * d);
+                    sum.iter_mut().zip(sinc(&phases)).for_each(|(sum, value)| *sum += value);
+                }
             }
         }
-        sums
     }
 }
 

@@ -105,6 +105,11 @@ impl Lags {
         decimal(self.ticks[lag] as f64 * self.tick)
     }
 
+    /// Length of a lag in ticks.
+    pub fn ticks(&self, lag: usize) -> i64 {
+        self.ticks[lag]
+    }
+
     /// Number of trajectories.
     pub fn trajectories(&self) -> usize {
         self.trajectories.len()
@@ -123,17 +128,6 @@ impl Lags {
     /// Whether the frame at `tick` is an origin.
     pub fn is_origin(&self, trajectory: usize, tick: i64) -> bool {
         self.trajectories[trajectory].ticks.binary_search(&tick).is_ok()
-    }
-
-    /// Lags that end at `tick`, each with the tick of its origin.
-    pub fn ending_at(&self, trajectory: usize, tick: i64) -> impl Iterator<Item = (usize, i64)> + '_ {
-        let first = self.trajectories[trajectory].first;
-        self.ticks
-            .iter()
-            .enumerate()
-            .map(move |(lag, length)| (lag, tick - length))
-            .take_while(move |(_, origin)| *origin >= first)
-            .filter(move |(_, origin)| self.is_origin(trajectory, *origin))
     }
 
     /// Blocks that the origins of a lag are divided into: none shorter than the lag, so that blocks hardly overlap.
@@ -239,8 +233,6 @@ mod tests {
             times(&lags),
             [1.0, 2.0, 3.0, 4.0, 6.0, 7.0, 8.0, 9.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0].map(|n| n * 0.5)
         );
-        let ending: Vec<(f64, i64)> = lags.ending_at(0, 4).map(|(l, o)| (lags.time(l), o)).collect();
-        assert_eq!(ending, [(1.0, 2), (1.5, 1), (2.0, 0)]);
     }
 
     #[test]

@@ -17,9 +17,9 @@ use crate::error::AnalysisError;
 use crate::fits::diffusion;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
-use crate::lanes::{Lanes, Layout, Rows};
+use crate::lanes::{self, Lanes, Layout, RowsOfFrames, squared_distances};
 use crate::observable::{Context, Missing, Observable};
-use crate::pair_average::{Correlation, GROUPS, PairAverage};
+use crate::pair_average::{BatchCorrelation, GROUPS, PairAverage, Run};
 use crate::particles::{Particles, count};
 use crate::table::Table;
 
@@ -65,52 +65,75 @@ struct Displacements {
     kinds: usize,
 }
 
-impl Correlation for Displacements {
-    type Sample = Rows;
+impl BatchCorrelation for Displacements {
+    type Samples = RowsOfFrames;
+    /// Number of pairs, then per species squares and fourth powers.
+    type Sums = (u32, Vec<[Lanes; MOMENTS - 1]>);
 
     fn width(&self) -> usize {
         MOMENTS * self.kinds
     }
 
-    fn sample(&self, frame: &Frame) -> Rows {
-        self.layout.gather(&frame.centres)
+    fn slots(&self, slots: usize) -> RowsOfFrames {
+        self.layout.slots(slots)
     }
 
-    fn add(&self, origin: &Rows, now: &Rows, sums: &mut [f64]) {
-        for kind in 0..self.kinds {
-            let rows = self.layout.rows(kind);
-            let [squares, fourths] = dispatch(Pair { origin, now, rows });
-            for (group, sums) in sums.chunks_exact_mut(self.width()).enumerate() {
-                sums[MOMENTS * kind] += self.layout.counts(kind)[group];
-                sums[MOMENTS * kind + 1] += squares[group];
-                sums[MOMENTS * kind + 2] += fourths[group];
-            }
+    fn put(&self, frame: &Frame, samples: &mut RowsOfFrames, slot: usize) {
+        samples.put(slot, &frame.centres);
+    }
+
+    fn arrange(&self, samples: &mut RowsOfFrames) {
+        self.layout.arrange(samples);
+    }
+
+    fn parts(&self, samples: &RowsOfFrames) -> usize {
+        samples.parts()
+    }
+
+    fn nothing(&self) -> Self::Sums {
+        (0, vec![[[0.0; GROUPS]; MOMENTS - 1]; self.kinds])
+    }
+
+    fn add(&self, samples: &RowsOfFrames, part: usize, runs: &[Run], (pairs, moments): &mut Self::Sums) {
+        if part == 0 {
+            *pairs += runs.iter().map(|run| run.pairs).sum::<u32>();
         }
+        dispatch(Moments { samples, part, runs, sums: &mut moments[samples.species(part)] });
+    }
+
+    fn total(&self, (pairs, moments): Self::Sums) -> Vec<f64> {
+        let of_species = |(kind, [squares, fourths]): (usize, &[Lanes; MOMENTS - 1])| {
+            let number = self.layout.particles(kind).map(|n| n * f64::from(pairs));
+            [number, *squares, *fourths]
+        };
+        lanes::by_group(&moments.iter().enumerate().flat_map(of_species).collect::<Vec<_>>())
     }
 }
 
-/// Squares and fourth powers of the displacements of one species between two frames, summed for each group.
-struct Pair<'a> {
-    origin: &'a Rows,
-    now: &'a Rows,
-    rows: std::ops::Range<usize>,
+/// Adds squares and fourth powers of displacements.
+struct Moments<'a> {
+    samples: &'a RowsOfFrames,
+    part: usize,
+    runs: &'a [Run],
+    sums: &'a mut [Lanes; MOMENTS - 1],
 }
 
-impl Kernel for Pair<'_> {
-    type Output = [Lanes; 2];
+impl Kernel for Moments<'_> {
+    type Output = ();
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
-    fn run(self) -> [Lanes; 2] {
-        let (mut squares, mut fourths) = ([0.0; GROUPS], [0.0; GROUPS]);
-        for row in self.rows {
-            let found = Rows::squared_distances(self.origin, self.now, row);
-            for (lane, square) in found.iter().enumerate() {
-                squares[lane] += square;
-                fourths[lane] += square * square;
+    fn run(self) {
+        let [mut squares, mut fourths] = *self.sums;
+        for run in self.runs {
+            for (a, b) in self.samples.pairs(self.part, run) {
+                for (lane, square) in squared_distances(a, b).into_iter().enumerate() {
+                    squares[lane] += square;
+                    fourths[lane] += square * square;
+                }
             }
         }
-        [squares, fourths]
+        *self.sums = [squares, fourths];
     }
 }
 

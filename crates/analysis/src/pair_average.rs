@@ -1,12 +1,11 @@
 //! Averages over pairs of frames: what all time correlations share.
 //!
-//! Frames wait until there are a few: then every lag goes through all pairs that end at one of them, the lags side by side. So
-//! the sums of a lag are added in the order of the frames whatever the number of threads, and threads have enough to do.
+//! Frames wait until there are many: then every lag goes through all pairs that end at one of them, the lags side by side. So
+//! the sums of a lag are added in an order that does not depend on the number of threads, and threads have enough to do.
 //!
 //! Memory: one sample of every origin of the trajectory that is being read ([`crate::lags`]) and of the frames that wait, and for
 //! each lag the sums of at most 16 blocks a trajectory and 16 groups.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -18,10 +17,14 @@ use crate::lags::Lags;
 /// Groups of particles or wave vectors.
 pub const GROUPS: usize = 16;
 
-/// Frames that wait.
-const WAITING: usize = 32;
+/// Frames that wait: half as many as there are origins, but so many at least, since a few frames do not occupy all threads...
+const FEWEST_WAITING: usize = 32;
+/// ... and at most so many.
+const MOST_WAITING: usize = 512;
+/// Frames whose pairs a thread adds at a time, of one part: they and the origins of short lags stay in the first cache.
+const AT_A_TIME: usize = 24;
 
-/// What is correlated.
+/// What is correlated, of one pair of moments after the other.
 pub trait Correlation: Send + Sync {
     /// What is kept of a frame.
     type Sample: Send + Sync;
@@ -33,20 +36,116 @@ pub trait Correlation: Send + Sync {
     fn add(&self, origin: &Self::Sample, now: &Self::Sample, sums: &mut [f64]);
 }
 
+/// Pairs of frames: first two slots, then the slot after each, and so on.
+#[derive(Clone, Copy)]
+pub struct Run {
+    /// Slot of the first origin.
+    pub origin: u32,
+    /// Slot of the frame that it is compared with.
+    pub now: u32,
+    /// Number of pairs.
+    pub pairs: u32,
+}
+
+/// What is correlated, of many pairs of moments at a time. Every [`Correlation`] is one. Those that arrange their samples
+/// themselves can go through the pairs with one part of the particles after the other, each small enough for a cache.
+pub trait BatchCorrelation: Send + Sync {
+    /// What is kept of frames, in numbered slots.
+    type Samples: Send + Sync;
+    /// What pairs add to.
+    type Sums;
+    /// As [`Correlation::width`].
+    fn width(&self) -> usize;
+    /// So many slots, all empty.
+    fn slots(&self, slots: usize) -> Self::Samples;
+    /// Puts what is needed of a frame into a slot, in place of what was there.
+    fn put(&self, frame: &Frame, samples: &mut Self::Samples, slot: usize);
+    /// Arranges what was put since the last time.
+    fn arrange(&self, samples: &mut Self::Samples);
+    /// Parts of the particles that are gone through one after the other.
+    fn parts(&self, samples: &Self::Samples) -> usize;
+    /// Nothing yet.
+    fn nothing(&self) -> Self::Sums;
+    /// Adds one part of pairs.
+    fn add(&self, samples: &Self::Samples, part: usize, runs: &[Run], sums: &mut Self::Sums);
+    /// The sums in the order of [`Correlation::add`].
+    fn total(&self, sums: Self::Sums) -> Vec<f64>;
+}
+
+impl<C: Correlation> BatchCorrelation for C {
+    type Samples = Vec<Option<C::Sample>>;
+    type Sums = Vec<f64>;
+
+    fn width(&self) -> usize {
+        Correlation::width(self)
+    }
+
+    fn slots(&self, slots: usize) -> Self::Samples {
+        (0..slots).map(|_| None).collect()
+    }
+
+    fn put(&self, frame: &Frame, samples: &mut Self::Samples, slot: usize) {
+        samples[slot] = Some(self.sample(frame));
+    }
+
+    fn arrange(&self, _: &mut Self::Samples) {}
+
+    fn parts(&self, _: &Self::Samples) -> usize {
+        1
+    }
+
+    fn nothing(&self) -> Vec<f64> {
+        vec![0.0; GROUPS * Correlation::width(self)]
+    }
+
+    fn add(&self, samples: &Self::Samples, _: usize, runs: &[Run], sums: &mut Vec<f64>) {
+        for Run { origin, now, pairs } in runs {
+            let slots = |first: &u32| *first as usize..(*first + *pairs) as usize;
+            for pair in samples[slots(origin)].iter().zip(&samples[slots(now)]) {
+                if let (Some(origin), Some(now)) = pair {
+                    Correlation::add(self, origin, now, sums);
+                }
+            }
+        }
+    }
+
+    fn total(&self, sums: Vec<f64>) -> Vec<f64> {
+        sums
+    }
+}
+
+/// A frame that was kept.
+#[derive(Clone, Copy)]
+struct Kept {
+    tick: i64,
+    slot: u32,
+    is_origin: bool,
+}
+
 /// Accumulates a correlation over all pairs of [`Lags`].
-pub struct PairAverage<C: Correlation> {
+pub struct PairAverage<C: BatchCorrelation> {
     /// What is correlated.
     pub correlation: C,
     lags: Arc<Lags>,
     trajectory: usize,
-    origins: HashMap<i64, C::Sample>,
-    /// Frames whose pairs have not been added yet: ticks and samples, in order.
-    waiting: Vec<(i64, C::Sample)>,
-    /// Per trajectory and lag: blocks of `width` sums.
-    blocks: Vec<Vec<Vec<Vec<f64>>>>,
-    /// Per lag: groups of `width` sums, over all trajectories.
-    groups: Vec<Vec<Vec<f64>>>,
-    pairs: Vec<u64>,
+    samples: C::Samples,
+    free: Vec<u32>,
+    /// Origins, then frames whose pairs have not been added yet; in order of time.
+    kept: Vec<Kept>,
+    /// How many of them wait, and how many may.
+    waiting: usize,
+    most_waiting: usize,
+    sums: Vec<SumsOfLag>,
+}
+
+/// What the pairs of one lag have added up to.
+#[derive(Clone)]
+struct SumsOfLag {
+    /// Per trajectory: blocks of `width` sums.
+    blocks: Vec<Vec<Vec<f64>>>,
+    /// Groups of `width` sums, over all trajectories.
+    groups: Vec<Vec<f64>>,
+    pairs: u64,
 }
 
 /// One lag of a correlation.
@@ -72,22 +171,56 @@ pub struct LagSums {
     pub trajectories: Vec<Vec<f64>>,
 }
 
-impl<C: Correlation> PairAverage<C> {
+/// Pairs of one lag and block.
+struct Work {
+    /// Where they are added: number of a [`Total`].
+    total: usize,
+    runs: Vec<Run>,
+}
+
+/// What the pairs of one lag and block add up to while parts are gone through.
+struct Total<S> {
+    /// Number of the lag among those of the thread.
+    place: usize,
+    block: usize,
+    sums: Option<S>,
+    /// Additions still to be made.
+    to_come: usize,
+}
+
+impl SumsOfLag {
+    /// Adds `found`, of every group, to one block.
+    fn add(&mut self, trajectory: usize, block: usize, found: &[f64]) {
+        let block = &mut self.blocks[trajectory][block];
+        for (group, found) in self.groups.iter_mut().zip(found.chunks_exact(block.len())) {
+            group.iter_mut().zip(found).for_each(|(s, x)| *s += x);
+            block.iter_mut().zip(found).for_each(|(s, x)| *s += x);
+        }
+    }
+}
+
+impl<C: BatchCorrelation> PairAverage<C> {
     /// Nothing yet.
     pub fn new(correlation: C, lags: &Arc<Lags>) -> Self {
         let width = correlation.width();
-        let blocks = (0..lags.trajectories())
-            .map(|t| (0..lags.len()).map(|lag| vec![vec![0.0; width]; lags.blocks(t, lag)]).collect())
+        let blocks =
+            |lag| (0..lags.trajectories()).map(|t| vec![vec![0.0; width]; lags.blocks(t, lag)]).collect();
+        let groups = vec![vec![0.0; width]; GROUPS];
+        let sums = (0..lags.len())
+            .map(|lag| SumsOfLag { blocks: blocks(lag), groups: groups.clone(), pairs: 0 })
             .collect();
+        let most_waiting = (lags.most_origins() / 2).clamp(FEWEST_WAITING, MOST_WAITING);
+        let slots = lags.most_origins() + most_waiting;
         Self {
+            samples: correlation.slots(slots),
             correlation,
             lags: Arc::clone(lags),
             trajectory: 0,
-            origins: HashMap::new(),
-            waiting: Vec::new(),
-            blocks,
-            groups: vec![vec![vec![0.0; width]; GROUPS]; lags.len()],
-            pairs: vec![0; lags.len()],
+            free: (0..slots as u32).rev().collect(),
+            kept: Vec::new(),
+            waiting: 0,
+            most_waiting,
+            sums,
         }
     }
 
@@ -98,85 +231,109 @@ impl<C: Correlation> PairAverage<C> {
             self.complete();
             // No pair leads from one trajectory to another.
             self.trajectory = frame.trajectory;
-            self.origins.clear();
+            self.free.extend(self.kept.drain(..).rev().map(|kept| kept.slot));
         }
-        self.waiting.push((frame.tick, self.correlation.sample(frame)));
-        if self.waiting.len() == WAITING || frame.tick == self.lags.last_tick(frame.trajectory) {
+        let Some(slot) = self.free.pop() else {
+            unreachable!("a slot for every origin and every frame that waits")
+        };
+        self.correlation.put(frame, &mut self.samples, slot as usize);
+        let is_origin = self.lags.is_origin(frame.trajectory, frame.tick);
+        self.kept.push(Kept { tick: frame.tick, slot, is_origin });
+        self.waiting += 1;
+        if self.waiting == self.most_waiting || frame.tick == self.lags.last_tick(frame.trajectory) {
             self.complete();
         }
     }
 
     /// Adds the pairs of the frames that wait.
     pub fn complete(&mut self) {
-        if !self.waiting.is_empty() {
+        if self.waiting > 0 {
             self.add_waiting();
         }
     }
 
     fn add_waiting(&mut self) {
-        let Self { correlation, lags, trajectory, origins, waiting, .. } = self;
-        // Per lag: origins, and the waiting frames that they are compared with.
-        let mut pairs = vec![Vec::new(); lags.len()];
-        for (now, (tick, _)) in waiting.iter().enumerate() {
-            lags.ending_at(*trajectory, *tick).for_each(|(lag, origin)| pairs[lag].push((origin, now)));
+        let Self { correlation, lags, trajectory, samples, free, kept, waiting, sums, .. } = self;
+        correlation.arrange(samples);
+        let (correlation, samples) = (&*correlation, &*samples);
+        let first_waiting = kept.len() - *waiting;
+        let parts = correlation.parts(samples);
+        // A thread that goes through parts keeps one in its cache while it adds all its lags, of few frames at a time; else lags
+        // are dealt out singly, each with all frames.
+        let (hands, frames) =
+            if parts > 1 { (rayon::current_num_threads(), AT_A_TIME) } else { (lags.len(), MOST_WAITING) };
+        let mut dealt: Vec<Vec<(usize, &mut SumsOfLag)>> = (0..hands.max(1)).map(|_| Vec::new()).collect();
+        for (lag, sums) in sums.iter_mut().enumerate() {
+            dealt[lag % hands].push((lag, sums));
         }
-        let sample = |tick: &i64| {
-            let place = waiting.binary_search_by_key(tick, |(tick, _)| *tick);
-            place.map_or_else(|_| origins.get(tick), |place| Some(&waiting[place].1))
-        };
-        let (width, blocks) = (correlation.width(), &mut self.blocks[*trajectory]);
-        let sums = blocks.par_iter_mut().zip(&mut self.groups).zip(&mut self.pairs);
-        sums.zip(pairs).enumerate().for_each(|(lag, (((blocks, groups), number), pairs))| {
-            let mut sums = vec![0.0; GROUPS * width];
-            let block_of = |pair: &(i64, usize)| lags.block(*trajectory, lag, pair.0);
-            for pairs in pairs.chunk_by(|a, b| block_of(a) == block_of(b)) {
-                for (origin, now) in pairs {
-                    if let Some(then) = sample(origin) {
-                        correlation.add(then, &waiting[*now].1, &mut sums);
-                        *number += 1;
+        dealt.into_par_iter().for_each(|mut hand| {
+            let mut work: Vec<Work> = Vec::new();
+            let mut totals: Vec<Total<C::Sums>> = Vec::new();
+            for ends in kept[first_waiting..].chunks(frames) {
+                for (place, (lag, sums)) in hand.iter_mut().enumerate() {
+                    for (block, runs) in runs_by_block(lags, *trajectory, *lag, kept, ends) {
+                        sums.pairs += runs.iter().map(|run| u64::from(run.pairs)).sum::<u64>();
+                        let total = totals.iter().position(|t| (t.place, t.block) == (place, block));
+                        let total = total.unwrap_or_else(|| {
+                            totals.push(Total { place, block, sums: None, to_come: 0 });
+                            totals.len() - 1
+                        });
+                        totals[total].to_come += parts;
+                        work.push(Work { total, runs });
                     }
                 }
-                let block = &mut blocks[block_of(&pairs[0])];
-                for (group, part) in groups.iter_mut().zip(sums.chunks_exact_mut(width)) {
-                    group.iter_mut().zip(&*part).for_each(|(s, x)| *s += x);
-                    block.iter_mut().zip(&*part).for_each(|(s, x)| *s += x);
-                    part.fill(0.0);
+            }
+            for part in 0..parts {
+                for Work { total, runs } in &work {
+                    let total = &mut totals[*total];
+                    let sums = total.sums.get_or_insert_with(|| correlation.nothing());
+                    correlation.add(samples, part, runs, sums);
+                    total.to_come -= 1;
+                    if total.to_come == 0 {
+                        let sums = total.sums.take().map_or_else(Vec::new, |sums| correlation.total(sums));
+                        hand[total.place].1.add(*trajectory, total.block, &sums);
+                    }
                 }
             }
         });
-        for (tick, sample) in self.waiting.drain(..) {
-            if self.lags.is_origin(self.trajectory, tick) {
-                self.origins.insert(tick, sample);
+        kept.retain(|kept| {
+            if !kept.is_origin {
+                free.push(kept.slot);
             }
-        }
+            kept.is_origin
+        });
+        *waiting = 0;
     }
 
     /// Frames that still wait would be lost without a word.
     fn check_complete(&self) {
-        assert!(self.waiting.is_empty(), "`complete` was not called after a part of a trajectory");
+        assert!(self.waiting == 0, "`complete` was not called after a part of a trajectory");
+    }
+
+    /// Lags that have pairs.
+    fn found(&self) -> impl Iterator<Item = (f64, &SumsOfLag)> {
+        self.check_complete();
+        let found = self.sums.iter().enumerate().filter(|(_, sums)| sums.pairs > 0);
+        found.map(|(lag, sums)| (self.lags.time(lag), sums))
     }
 
     /// Sums at each lag that has pairs, in units that are nearly independent: for quantities that need several lags.
     pub fn sums(&self) -> Vec<LagSums> {
-        self.check_complete();
-        (0..self.lags.len())
-            .filter(|&lag| self.pairs[lag] > 0)
-            .map(|lag| LagSums {
-                time: self.lags.time(lag),
-                groups: self.groups[lag].clone(),
-                trajectories: self.blocks.iter().map(|t| jackknife::total(&t[lag])).collect(),
+        self.found()
+            .map(|(time, sums)| LagSums {
+                time,
+                groups: sums.groups.clone(),
+                trajectories: sums.blocks.iter().map(|blocks| jackknife::total(blocks)).collect(),
             })
             .collect()
     }
 
     /// `function` of the sums, at each lag that has pairs.
     pub fn finish(&self, function: impl Fn(&[f64]) -> Vec<f64>) -> Vec<Lag> {
-        self.check_complete();
-        (0..self.lags.len())
-            .filter(|&lag| self.pairs[lag] > 0)
-            .map(|lag| {
-                let blocks = used(self.blocks.iter().flat_map(|t| &t[lag]));
-                let groups = used(&self.groups[lag]);
+        self.found()
+            .map(|(time, sums)| {
+                let blocks = used(sums.blocks.iter().flatten());
+                let groups = used(&sums.groups);
                 let values = function(&jackknife::total(&blocks));
                 let by_time = jackknife::standard_errors(&blocks, &function);
                 let by_group = jackknife::standard_errors(&groups, &function);
@@ -190,10 +347,44 @@ impl<C: Correlation> PairAverage<C> {
                             .fold(f64::NAN, f64::max)
                     })
                     .collect();
-                Lag { time: self.lags.time(lag), pairs: self.pairs[lag], values, errors }
+                Lag { time, pairs: sums.pairs, values, errors }
             })
             .collect()
     }
+}
+
+/// Pairs of one lag that end at one of `ends`, by the block of their origins.
+fn runs_by_block(
+    lags: &Lags,
+    trajectory: usize,
+    lag: usize,
+    kept: &[Kept],
+    ends: &[Kept],
+) -> Vec<(usize, Vec<Run>)> {
+    let then = |now: &Kept| now.tick - lags.ticks(lag);
+    let earlier = ends.first().map_or(0, |first| kept.partition_point(|kept| kept.tick < then(first)));
+    let mut origins = kept[earlier..].iter().filter(|kept| kept.is_origin).peekable();
+    let mut pairs = Vec::new();
+    for now in ends {
+        let then = then(now);
+        while origins.next_if(|origin| origin.tick < then).is_some() {}
+        pairs.extend(origins.peek().filter(|origin| origin.tick == then).map(|origin| (*origin, now)));
+    }
+    let mut rest = &pairs[..];
+    let mut blocks = Vec::new();
+    while let Some((first, _)) = rest.first() {
+        let block = lags.block(trajectory, lag, first.tick);
+        let in_block = rest.partition_point(|(origin, _)| lags.block(trajectory, lag, origin.tick) == block);
+        let runs = rest[..in_block].chunk_by(|a, b| (a.0.slot + 1, a.1.slot + 1) == (b.0.slot, b.1.slot));
+        let run = |pairs: &[(&Kept, &Kept)]| Run {
+            origin: pairs[0].0.slot,
+            now: pairs[0].1.slot,
+            pairs: pairs.len() as u32,
+        };
+        blocks.push((block, runs.map(run).collect()));
+        rest = &rest[in_block..];
+    }
+    blocks
 }
 
 /// Times, and a curve of `value` for each independent unit: trajectories if there are four, else groups of particles or wave
@@ -227,4 +418,73 @@ pub fn groups(species: &[usize], kinds: usize) -> Vec<usize> {
             (dealt[s] - 1) % GROUPS
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    /// Products of the ticks of both frames.
+    struct Products;
+
+    impl Correlation for Products {
+        type Sample = i64;
+
+        fn width(&self) -> usize {
+            1
+        }
+
+        fn sample(&self, frame: &Frame) -> i64 {
+            frame.tick
+        }
+
+        fn add(&self, origin: &i64, now: &i64, sums: &mut [f64]) {
+            sums[now.unsigned_abs() as usize % GROUPS] += (origin * now) as f64;
+        }
+    }
+
+    fn frame(trajectory: usize, index: usize, tick: i64) -> Frame {
+        let none = || [].into();
+        let (atoms, unwrapped, centres) = (none(), none(), none());
+        Frame { trajectory, index, tick, time: tick as f64, cell: None, atoms, unwrapped, centres }
+    }
+
+    #[test]
+    fn every_pair_is_added_once_whatever_the_schedule_and_the_origins() {
+        let even: Vec<i64> = (1..2000).collect();
+        let blocks: Vec<i64> =
+            (0..150).flat_map(|b| [0, 1, 2, 4, 8, 16, 32].map(|o| 1 + 64 * b + o)).collect();
+        for (ticks, origins) in [(&even, 5000), (&even, 300), (&blocks, 5000), (&blocks, 100)] {
+            let clocks = [0, 1].map(|_| Clock { ticks: ticks.clone(), tick: 1.0 });
+            let lags = Arc::new(Lags::new(&clocks, origins).with_zero());
+            let mut average = PairAverage::new(Products, &lags);
+            for trajectory in [0, 1] {
+                let frames = ticks.iter().enumerate();
+                frames.for_each(|(index, tick)| average.accumulate(&frame(trajectory, index, *tick)));
+            }
+            let mut found = average.sums().into_iter().peekable();
+            for lag in 0..lags.len() {
+                let mut expected = vec![vec![0.0]; GROUPS];
+                let mut pairs = 0;
+                for now in ticks {
+                    let origin = now - lags.ticks(lag);
+                    if ticks.binary_search(&origin).is_ok() && lags.is_origin(0, origin) {
+                        expected[now.unsigned_abs() as usize % GROUPS][0] += (2 * origin * now) as f64;
+                        pairs += 2;
+                    }
+                }
+                assert_eq!(average.sums[lag].pairs, pairs);
+                // Sums of integers are exact.
+                if let Some(found) = found.next_if(|found| found.time == lags.time(lag)) {
+                    let all = found.trajectories[0][0] + found.trajectories[1][0];
+                    assert_eq!(all, expected.iter().map(|group| group[0]).sum::<f64>());
+                    assert_eq!(found.groups, expected);
+                } else {
+                    assert_eq!(pairs, 0, "lag {lag}");
+                }
+            }
+            assert!(found.next().is_none());
+        }
+    }
 }
