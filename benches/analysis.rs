@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Settings::default()
     };
     for name in names {
-        println!("vitrion in memory, {name}: {:.3} s", seconds(&inputs, &settings, &name)?);
+        println!("vitrion in memory, {name}: {:.4} s", seconds(&inputs, &settings, &name)?);
     }
     Ok(())
 }
