@@ -28,7 +28,7 @@ use vitrion_core::topology::Topology;
 use vitrion_core::units::{ATMOSPHERE, BOLTZMANN};
 use vitrion_gpu::backend::{GpuBackend, Options};
 use vitrion_gpu::device::Device;
-use vitrion_gpu::shaders::device_mesh;
+use vitrion_gpu::dimensions::device_mesh;
 use vitrion_trajectory::lammps_data;
 
 /// Skin that fits into the small box (angstrom).

@@ -27,8 +27,8 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::forces::ForceKernel;
 use vitrion_core::topology::Topology;
 use vitrion_gpu::device::Device;
+use vitrion_gpu::dimensions::device_mesh;
 use vitrion_gpu::force_kernel::GpuForceKernel;
-use vitrion_gpu::shaders::device_mesh;
 
 use fixtures::{Settings, System};
 

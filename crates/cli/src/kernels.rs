@@ -13,8 +13,8 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::forces::{Evaluation, ForceKernel, Request};
 use vitrion_core::topology::Topology;
 use vitrion_gpu::device::Device;
+use vitrion_gpu::dimensions::device_mesh;
 use vitrion_gpu::force_kernel::GpuForceKernel;
-use vitrion_gpu::shaders::device_mesh;
 
 use crate::console;
 

@@ -30,13 +30,15 @@ use vitrion_core::stage::Stage;
 use vitrion_core::state::{ExtendedVariables, State};
 use vitrion_core::topology::{MoleculeModel, Topology};
 use vitrion_core::units::BOLTZMANN;
+use vitrion_shaders::dimensions::{FORCE_UNITS, SLOTS};
+use vitrion_shaders::kernel::{Kernel, Variant};
 
 use crate::convert;
 use crate::device::Device;
+use crate::dimensions::dimensions;
 use crate::error::GpuError;
 use crate::force_kernel::{FORCES, GpuForceKernel, first_capacity, sum_partials};
 use crate::layout::{Replica, phase, section, status};
-use crate::shaders::{Dimensions, FORCE_UNITS, Kernel, SLOTS, Variant};
 use crate::system::{System, Target};
 
 /// Name of this backend.
@@ -143,8 +145,7 @@ impl GpuBackend {
         state: State,
         options: Options,
     ) -> Result<Self, BackendError> {
-        let dimensions =
-            Dimensions::new(force_field, topology, &electrostatics, options.skin, state.n_replicas)?;
+        let dimensions = dimensions(force_field, topology, &electrostatics, options.skin, state.n_replicas)?;
         let volume = state.cells.iter().map(Cell::volume).fold(f64::INFINITY, f64::min);
         let capacity = options.list_capacity.unwrap_or_else(|| first_capacity(&dimensions, volume));
         let mut system = System::new(Arc::clone(&device), force_field, topology, dimensions, capacity)?;

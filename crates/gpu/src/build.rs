@@ -10,9 +10,9 @@ use vitrion_core::topology::Topology;
 
 use crate::backend::{GpuBackend, Options};
 use crate::device::Device;
+use crate::dimensions::device_mesh;
 use crate::error::GpuError;
 use crate::force_kernel::GpuForceKernel;
-use crate::shaders::device_mesh;
 
 /// Why a GPU backend cannot be set up.
 #[derive(Debug, thiserror::Error)]

@@ -11,12 +11,14 @@ use vitrion_core::force_field::tail_correction::TailCorrection;
 use vitrion_core::forces::{Energies, Evaluation, ForceError, ForceKernel, Request, Virials};
 use vitrion_core::long_range::exclusions::{self_energy, subtract_excluded};
 use vitrion_core::topology::{MoleculeModel, Topology};
+use vitrion_shaders::dimensions::{COLUMN_PARTIALS, Dimensions, FORCE_UNITS, MOLECULE_PARTIALS};
+use vitrion_shaders::kernel::{Kernel, Variant};
 
 use crate::convert::{atom_words, set_cell};
 use crate::device::Device;
+use crate::dimensions::dimensions;
 use crate::error::GpuError;
 use crate::layout::{Replica, phase, status};
-use crate::shaders::{COLUMN_PARTIALS, Dimensions, FORCE_UNITS, Kernel, MOLECULE_PARTIALS, Variant};
 use crate::system::{System, Target};
 
 /// Default skin of the neighbour list (angstrom): lists are rebuilt about every five steps at 700 K and 4 fs.
@@ -55,7 +57,7 @@ impl GpuForceKernel {
         list_capacity: Option<u32>,
     ) -> Result<Self, GpuError> {
         // The list serves one configuration, so it needs no skin.
-        let dimensions = Dimensions::new(force_field, topology, &parameters, 1e-3, 1)?;
+        let dimensions = dimensions(force_field, topology, &parameters, 1e-3, 1)?;
         let capacity = list_capacity.unwrap_or_else(|| first_capacity(&dimensions, cell.volume()));
         let system = System::new(device, force_field, topology, dimensions, capacity)?;
         Ok(Self {

@@ -124,14 +124,15 @@ pub mod section {
 mod tests {
     use std::mem::{offset_of, size_of};
 
+    use vitrion_shaders::kernel::Kernel;
     use wgpu::naga::TypeInner;
 
     use super::*;
-    use crate::shaders::tests::example_module;
+    use crate::dimensions::tests::example_module;
 
     /// Offsets of a structure's members in the shaders.
     fn members(structure: &str) -> (Vec<(String, usize)>, usize) {
-        let module = example_module("near");
+        let module = example_module(Kernel::Near);
         let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(structure)).unwrap();
         let TypeInner::Struct { members, span } = &found.inner else { panic!("{structure} is no structure") };
         let names = members.iter().map(|m| (m.name.clone().unwrap(), m.offset as usize)).collect();

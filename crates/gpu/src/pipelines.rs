@@ -13,13 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
+use vitrion_shaders::kernel::Kernel;
 use wgpu::naga;
 use wgpu::{
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, BufferBindingType, ComputePipeline,
     Features, PipelineCache, ShaderModule, ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderStages,
 };
-
-use crate::shaders::Kernel;
 
 /// Builds for tests check every index of the kernels; release builds trust them.
 const CHECKED: bool = cfg!(debug_assertions);

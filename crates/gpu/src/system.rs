@@ -6,13 +6,16 @@ use std::sync::Arc;
 use bytemuck::{Pod, cast_slice};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
+use vitrion_shaders::dimensions::Dimensions;
+use vitrion_shaders::kernel::{Kernel, Variant};
+use vitrion_shaders::source::source;
+use vitrion_shaders::table::Table;
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferUsages, CommandEncoder};
 
 use crate::device::Device;
 use crate::error::GpuError;
 use crate::layout::{Replica, section};
 use crate::pipelines::Pipeline;
-use crate::shaders::{Dimensions, Kernel, Variant, source};
 use crate::tables::Tables;
 
 /// Where a force evaluation puts its results: what moves the bodies, or a place of its own, so that looking at energies never
@@ -29,7 +32,7 @@ pub enum Target {
 pub struct System {
     device: Arc<Device>,
     dimensions: Dimensions,
-    places: Vec<(&'static str, usize)>,
+    places: Vec<(Table, usize)>,
     list_capacity: u32,
     buffers: HashMap<&'static str, Buffer>,
     pipelines: HashMap<(Kernel, Variant), Pipeline>,
@@ -366,8 +369,8 @@ impl System {
     /// Compiles a kernel and binds its buffers, if that has not been done.
     fn prepare(&mut self, kernel: Kernel, variant: Variant, target: Target) {
         if !self.pipelines.contains_key(&(kernel, variant)) {
-            let text = source(kernel, variant, &self.dimensions, &self.places);
-            let pipeline = self.device.compiler.compile(&self.device.handle, kernel, &text);
+            let composed = source(kernel, variant, &self.dimensions, &self.places);
+            let pipeline = self.device.compiler.compile(&self.device.handle, kernel, &composed.text);
             self.pipelines.insert((kernel, variant), pipeline);
         }
         if !self.groups.contains_key(&(kernel, variant, target)) {

@@ -6,29 +6,17 @@ use vitrion_core::cpu::pair_force::pair_parameters;
 use vitrion_core::force_field::ForceField;
 use vitrion_core::long_range::b_spline::inverse_moduli;
 use vitrion_core::topology::{MoleculeKind, MoleculeModel, Topology};
-
-use crate::shaders::Dimensions;
+use vitrion_shaders::dimensions::Dimensions;
+use vitrion_shaders::table::{Axis, PAIR_WORDS, Table, kind_words};
 
 /// Stands for the kind of a body that is a single atom.
 const POINT: u32 = u32::MAX;
-/// Words of a body's entry: first atom, number of atoms, kind, mass.
-pub const BODY_WORDS: usize = 4;
-/// Words of a pair's entry.
-pub const PAIR_WORDS: usize = 12;
-/// Words of a kind's entry before the atom positions: flexible, place of the bonded terms, moments, inverse moments.
-const KIND_HEADER: usize = 8;
-
-/// Words of a kind's entry.
-pub fn kind_words(largest_molecule: usize) -> usize {
-    KIND_HEADER + 3 * largest_molecule
-}
-
 /// The words, and the place where each table begins, by its name in the shaders.
 pub struct Tables {
     /// The first word is the capacity of a neighbour list.
     pub words: Vec<u32>,
-    /// (name, place).
-    pub places: Vec<(&'static str, usize)>,
+    /// The first word of each table.
+    pub places: Vec<(Table, usize)>,
 }
 
 impl Tables {
@@ -40,32 +28,30 @@ impl Tables {
         list_capacity: u32,
     ) -> Self {
         let mut tables = Self { words: vec![list_capacity], places: Vec::new() };
-        tables.add("MOLECULES", molecules(topology));
-        tables.add("BODIES", bodies(topology));
-        tables.add("ATOM_SPECIES", topology.atom_species.iter().map(|&s| s as u32));
-        tables.add("ATOM_CHARGES", topology.charges().into_iter().map(real));
-        tables.add("PAIRS", pairs(force_field, dimensions));
-        for (axis, (moduli, twiddles)) in
-            [("MODULI_X", "TWIDDLES_X"), ("MODULI_Y", "TWIDDLES_Y"), ("MODULI_Z", "TWIDDLES_Z")]
-                .into_iter()
-                .enumerate()
-        {
-            let points = dimensions.grid[axis];
+        tables.add(Table::Molecules, molecules(topology));
+        tables.add(Table::Bodies, bodies(topology));
+        tables.add(Table::AtomSpecies, topology.atom_species.iter().map(|&s| s as u32));
+        tables.add(Table::AtomCharges, topology.charges().into_iter().map(real));
+        tables.add(Table::Pairs, pairs(force_field, dimensions));
+        for (axis, points) in Axis::ALL.into_iter().zip(dimensions.grid) {
             let mut values = inverse_moduli(dimensions.order, points);
             if points.is_multiple_of(2) {
                 // On an even grid the spline represents neither of the two waves that share this place.
                 values[points / 2] = 0.0;
             }
-            tables.add(moduli, values.into_iter().map(real));
+            tables.add(Table::Moduli(axis), values.into_iter().map(real));
             let angle = |k: usize| -TAU * k as f64 / points as f64;
-            tables.add(twiddles, (0..points).flat_map(|k| [real(angle(k).cos()), real(angle(k).sin())]));
+            tables.add(
+                Table::Twiddles(axis),
+                (0..points).flat_map(|k| [real(angle(k).cos()), real(angle(k).sin())]),
+            );
         }
         tables.add_kinds(topology, dimensions.largest_molecule);
         tables
     }
 
-    fn add(&mut self, name: &'static str, words: impl IntoIterator<Item = u32>) {
-        self.places.push((name, self.words.len()));
+    fn add(&mut self, table: Table, words: impl IntoIterator<Item = u32>) {
+        self.places.push((table, self.words.len()));
         self.words.extend(words);
     }
 
@@ -87,7 +73,7 @@ impl Tables {
             kinds.resize(begin + entry, 0);
             bonded.extend(bonded_terms(kind));
         }
-        self.add("KINDS", kinds);
+        self.add(Table::Kinds, kinds);
         self.words.extend(bonded);
     }
 }

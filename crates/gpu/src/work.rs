@@ -3,10 +3,12 @@
 //! A lane operation is one instruction of one lane: an addition, a product, a fused product and sum, a load from workgroup memory. The
 //! counts per pair, mesh point and body are counted from the shaders, without address arithmetic: they are floors.
 
+use vitrion_shaders::dimensions::MOLECULE_PARTIALS;
+use vitrion_shaders::fourier::passes;
+use vitrion_shaders::kernel::Kernel;
+
 use crate::error::GpuError;
-use crate::fourier::passes;
 use crate::layout::section;
-use crate::shaders::{Kernel, MOLECULE_PARTIALS};
 use crate::system::System;
 
 /// A pair: gather, distance, exponential, error function, dispersion, accumulation.

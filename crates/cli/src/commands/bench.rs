@@ -21,7 +21,7 @@ use vitrion_core::neighbors::molecule_list::fraction;
 use vitrion_core::topology::Topology;
 use vitrion_gpu::backend::{GpuBackend, Options};
 use vitrion_gpu::device::Device;
-use vitrion_gpu::shaders::device_mesh;
+use vitrion_gpu::dimensions::device_mesh;
 use vitrion_gpu::work;
 use vitrion_trajectory::lammps_data::{LammpsSystem, ListCounts};
 

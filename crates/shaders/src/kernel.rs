@@ -1,0 +1,45 @@
+//! The kernels of a step, and their variants.
+
+/// A kernel: its source, and what of the shared and generated code it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// Charges to the mesh, and pair forces.
+    Near,
+    /// Convolution of the mesh.
+    Kspace,
+    /// Reciprocal forces.
+    Far,
+    /// Equations of motion.
+    Advance,
+}
+
+impl Kernel {
+    /// All, in the order of a step.
+    pub const ALL: [Self; 4] = [Self::Near, Self::Kspace, Self::Far, Self::Advance];
+
+    /// Name of the file and of the entry point.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Kspace => "kspace",
+            Self::Far => "far",
+            Self::Advance => "advance",
+        }
+    }
+}
+
+/// What a kernel computes beside forces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// Nothing.
+    Forces,
+    /// Energies and virials. Forces have the same bits.
+    Virial,
+    /// Energies and virials, with the potential continued linearly inside the inner maximum: for overlap removal.
+    SoftVirial,
+}
+
+impl Variant {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Forces, Self::Virial, Self::SoftVirial];
+}
