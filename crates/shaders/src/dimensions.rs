@@ -1,8 +1,8 @@
 //! Sizes and parameters of a system that are written into the shaders as constants.
 
-/// Threads of one molecule's pair forces, and molecules in a workgroup.
+/// Threads of one molecule's pair forces.
 pub(crate) const TEAM: usize = 32;
-/// See [`TEAM`].
+/// Molecules whose pair forces one workgroup computes.
 pub const TEAMS: usize = 8;
 /// Columns of the mesh that one workgroup convolves.
 pub const COLUMNS: usize = 16;
@@ -52,7 +52,7 @@ pub struct Dimensions {
     pub largest_arm: f64,
     /// e^2/(4 pi eps0) (u A^3/ps^2 per e^2).
     pub coulomb: f64,
-    /// Polynomials of the spline weights: coefficient [n] of row [j] multiplies (w - 1/2)^n in W_j; `order` rows of `order`.
+    /// Polynomials of the spline weights: number n of row j multiplies (w - 1/2)^n in W_j; `order` rows of `order`.
     pub spline_weights: Vec<Vec<f64>>,
     /// Samples of the centres that fit into one chunk of steps.
     pub window_slots: usize,
