@@ -209,7 +209,7 @@ impl<C: BatchCorrelation> PairAverage<C> {
         let sums = (0..lags.len())
             .map(|lag| SumsOfLag { blocks: blocks(lag), groups: groups.clone(), pairs: 0 })
             .collect();
-        let most_waiting = (lags.most_origins() / 2).clamp(FEWEST_WAITING, MOST_WAITING);
+        let most_waiting = lags.most_origins().div_ceil(2).clamp(FEWEST_WAITING, MOST_WAITING);
         let slots = lags.most_origins() + most_waiting;
         Self {
             samples: correlation.slots(slots),
