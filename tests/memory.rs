@@ -49,7 +49,7 @@ const CONSTANT: u64 = 8_000_000;
 
 /// Vibrating ions on a grid.
 fn write(path: &Path, atoms: u32, frames: u64) {
-    let side = (1..).find(|side| side * side * side >= atoms).unwrap();
+    let side = (1..=atoms).find(|side| side * side * side >= atoms).unwrap();
     let header = PlainHeader {
         names: vec!["K".into()],
         species: vec![0; atoms as usize],
