@@ -15,7 +15,7 @@
 // Eight sections of one vec4 a body: centre, unwrapped position (low words, high words), velocity (high, low parts),
 // orientation, angular momentum in the body frame (high, low parts).
 @group(0) @binding(6) var<storage, read_write> bodies: array<vec4<u32>>;
-// Set points and what is due at each step of the chunk, then what was sampled.
+// Set points and what is due at each step of two chunks, then what was sampled.
 @group(0) @binding(7) var<storage, read_write> stream: array<vec4<f32>>;
 
 const SUMS: u32 = 16u;
@@ -65,7 +65,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
     if ends {
         // Chains of the second half: the three do not know of one another.
-        half_chains(replica, thread, replicas[replica].slot + 1u, true);
+        half_chains(replica, thread, replicas[replica].step + 1u, true);
         storageBarrier();
         workgroupBarrier();
         if thread == 0u {
@@ -78,7 +78,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
         // Nobody counts on before everybody has looked at the count.
         workgroupBarrier();
         if thread == 0u {
-            replicas[replica].slot += 1u;
+            replicas[replica].step += 1u;
             replicas[replica].rebuild = 0u;
         }
         storageBarrier();
@@ -90,7 +90,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
         }
         return;
     }
-    half_chains(replica, thread, replicas[replica].slot, false);
+    half_chains(replica, thread, replicas[replica].step, false);
     storageBarrier();
     workgroupBarrier();
     if thread == 0u {
@@ -106,7 +106,6 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
     if thread == 0u {
         check_list(replica);
-        replicas[replica].steps_left -= 1u;
         replicas[replica].phase = MID_STEP;
     }
 }
@@ -116,7 +115,9 @@ fn what_to_do(replica: u32) -> u32 {
         return 0u;
     }
     let phase = replicas[replica].phase;
-    let begins = select(0u, BEGINS, replicas[replica].steps_left > 0u);
+    // Counting the step that ends now.
+    let done = replicas[replica].step + select(0u, 1u, phase == MID_STEP);
+    let begins = select(0u, BEGINS, done != replicas[replica].last_step);
     switch phase {
         case AT_REST: { return begins; }
         case MID_STEP: { return ENDS | begins; }
@@ -332,7 +333,7 @@ fn end_of_step(replica: u32, ends: bool) {
     let virial = totals[10] + totals[11] + totals[12];
     replicas[replica].sums = vec4(twice_kinetic, totals[9], virial, 0.0);
     if ends && replicas[replica].ensemble == NPT {
-        let pressure = stream[set_point(replica, replicas[replica].slot + 1u)].y;
+        let pressure = stream[set_point(replica, replicas[replica].step + 1u)].y;
         kick_barostat(replica, pressure);
     }
     end_scale = vec2(0.0);
@@ -347,12 +348,13 @@ fn kick_barostat(replica: u32, pressure: f32) {
 
 // ---- chains
 
-fn set_point(replica: u32, slot: u32) -> u32 {
-    return 2u * (replica * SLOTS + slot);
+// The stream holds a ring of steps: a power of two, so that their low words count on past 2^32.
+fn set_point(replica: u32, number: u32) -> u32 {
+    return 2u * (replica * SLOTS + number % SLOTS);
 }
 
 // Half a step of the chain of translations (thread 0), rotations (thread 1) and the barostat (thread 2).
-fn half_chains(replica: u32, thread: u32, slot: u32, at_end: bool) {
+fn half_chains(replica: u32, thread: u32, number: u32, at_end: bool) {
     if thread > 2u {
         return;
     }
@@ -362,7 +364,7 @@ fn half_chains(replica: u32, thread: u32, slot: u32, at_end: bool) {
         }
         return;
     }
-    let kt = stream[set_point(replica, slot)].x;
+    let kt = stream[set_point(replica, number)].x;
     let half = 0.5 * replicas[replica].timestep;
     if thread == 0u {
         var chain = replicas[replica].translation;
@@ -460,7 +462,7 @@ fn scale_velocities(replica: u32, thread: u32) {
 
 // Pressure tensor at the end of a step, where it is due.
 fn sample_stress(replica: u32) {
-    let due = bitcast<vec4<u32>>(stream[set_point(replica, replicas[replica].slot + 1u) + 1u]);
+    let due = bitcast<vec4<u32>>(stream[set_point(replica, replicas[replica].step + 1u) + 1u]);
     if due.x == 0u {
         return;
     }
@@ -476,7 +478,7 @@ fn sample_stress(replica: u32) {
 
 // Unwrapped positions of the molecules' centres, where they are due.
 fn sample_centres(replica: u32, thread: u32) {
-    let due = bitcast<vec4<u32>>(stream[set_point(replica, replicas[replica].slot + 1u) + 1u]);
+    let due = bitcast<vec4<u32>>(stream[set_point(replica, replicas[replica].step + 1u) + 1u]);
     if due.y == 0u {
         return;
     }
@@ -492,7 +494,7 @@ fn sample_centres(replica: u32, thread: u32) {
 
 // The barostat, the work of the set points, and the growth of the cell.
 fn begin_step(replica: u32) {
-    let entry = stream[set_point(replica, replicas[replica].slot)];
+    let entry = stream[set_point(replica, replicas[replica].step)];
     let dt = replicas[replica].timestep;
     drift_time = dt;
     new_growth = replicas[replica].growth;

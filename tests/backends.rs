@@ -115,8 +115,17 @@ fn on_cpu(system: &System, state: State) -> Box<dyn Backend> {
 }
 
 fn gpu(system: &System, state: State, list_capacity: Option<u32>) -> GpuBackend {
+    gpu_in_chunks(system, state, list_capacity, None)
+}
+
+fn gpu_in_chunks(
+    system: &System,
+    state: State,
+    list_capacity: Option<u32>,
+    chunk: Option<u64>,
+) -> GpuBackend {
     let parameters = mesh(system, &state);
-    let options = Options { skin: SKIN, list_capacity };
+    let options = Options { skin: SKIN, list_capacity, chunk };
     GpuBackend::new(device(), &system.force_field, &system.topology, parameters, state, options).unwrap()
 }
 
@@ -441,7 +450,7 @@ fn melts() -> (CpuBackend, GpuBackend) {
         cpu.begin_stage(&thermostat, &Sampling::default()).unwrap();
         cpu.advance(1000, &mut Discard).unwrap();
     }
-    let options = Options { skin: 0.7, list_capacity: None };
+    let options = Options { skin: 0.7, list_capacity: None, chunk: None };
     let gpu = GpuBackend::new(device(), &force_field, &topology, parameters, cpu.state().clone(), options);
     (cpu, gpu.unwrap())
 }
@@ -524,6 +533,70 @@ fn full_lists_grow_and_change_no_bit() {
     // Only the order within a replica is promised: chunks end where the clock says.
     for replica in 0..2 {
         assert_same_streams(&found_streams.of(replica), &expected_streams.of(replica), "lists");
+    }
+}
+
+/// A list that is full while the next chunk is already under way: nothing is lost, repeated or changed.
+#[test]
+fn lists_that_fill_while_steps_are_under_way_change_no_bit() {
+    const STEPS: u64 = 60;
+    let system = system("ckn66", 2);
+    let sampling = Sampling { stress_every: Some(1), window: Some(Window { sample_every: 2, samples: 3 }) };
+    let started = |capacity, chunk| {
+        let mut backend = gpu_in_chunks(&system, system.state.clone(), Some(capacity), Some(chunk));
+        backend.begin_stage(&ramped(Ensemble::Npt, 0.002, 0, 2), &sampling).unwrap();
+        backend
+    };
+    let run = |capacity, chunk| {
+        let mut backend = started(capacity, chunk);
+        let mut recorder = Recorder::default();
+        backend.advance(STEPS, &mut recorder).unwrap();
+        (backend.state().clone(), recorder, backend.submissions())
+    };
+    let mut first = started(64, 1);
+    first.thermo().unwrap();
+    let lengths: Vec<u32> =
+        first.system().read_part("lists", 0, 2 * system.topology.molecules.len()).unwrap();
+    // The lists of the first moment fit exactly; those of a later one do not.
+    let tight = *lengths.iter().max().unwrap();
+    let (expected, expected_streams, whole) = run(64, STEPS);
+    assert_eq!(whole.full, 0);
+    for (chunk, capacity) in [(4, 64), (4, tight), (1, tight)] {
+        let (found, streams, submissions) = run(capacity, chunk);
+        println!("chunks of {chunk}, lists of {capacity}: {submissions:?}");
+        assert_eq!(found, expected);
+        for replica in 0..2 {
+            assert_same_streams(&streams.of(replica), &expected_streams.of(replica), "chunks");
+            assert_eq!(streams.of(replica).stress.len(), STEPS as usize);
+            assert_eq!(streams.of(replica).windows.len(), STEPS as usize / 6);
+        }
+        assert!(submissions.chunks >= STEPS.div_ceil(chunk));
+        // Every chunk but the first, and the first after each full list, is submitted before the one before it is read.
+        assert_eq!(submissions.ahead, submissions.chunks - 1 - submissions.full);
+        assert_eq!(submissions.full_ahead > 0, capacity == tight, "{submissions:?}");
+    }
+}
+
+/// A replica that fails is noticed while the next chunk is under way.
+#[test]
+fn steps_under_way_behind_a_failed_one_leave_no_trace() {
+    let system = system("ckn66", 2);
+    let run = |capacity, chunk| {
+        let mut backend = gpu_in_chunks(&system, system.state.clone(), Some(capacity), Some(chunk));
+        let every_step = Sampling { stress_every: Some(1), window: None };
+        backend.begin_stage(&ramped(Ensemble::Nve, 0.024, 0, 2), &every_step).unwrap();
+        let mut streams = Recorder::default();
+        let error = backend.advance(200, &mut streams).unwrap_err().to_string();
+        println!("chunks of {chunk}, lists of {capacity}, step {}: {error}", backend.state().step);
+        let stress: Vec<_> = (0..2).map(|r| streams.of(r).stress.clone()).collect();
+        (error, backend.state().clone(), stress)
+    };
+    let expected = run(64, 200);
+    // Late enough for many chunks to have gone before.
+    assert!(expected.1.step > 15, "{}", expected.0);
+    assert_eq!(expected.2[0].len() as u64, expected.1.step);
+    for (capacity, chunk) in [(64, 1), (64, 2), (1, 5)] {
+        assert_eq!(run(capacity, chunk), expected, "lists of {capacity}, chunks of {chunk}");
     }
 }
 

@@ -33,9 +33,10 @@ struct Replica {
     detail_b: atomic<u32>,
     phase: u32,
     rebuild: u32,
-    steps_left: u32,
-    // Steps done in this chunk.
-    slot: u32,
+    // Low words of the step at which to rest, and of the step that is done. Two chunks are under way at a time: the host
+    // moves the first on while the second is being counted.
+    last_step: u32,
+    step: u32,
     ensemble: u32,
     // Columns of the cell matrix over 2^32: fixed-point difference to angstrom.
     edges: array<vec4<f32>, 3>,

@@ -4,9 +4,10 @@
 //! Steps are submitted in chunks; before each, the device copies the state aside, so that after a failure all replicas go
 //! back and are advanced again to the last step that all of them can do.
 
+mod chunks;
+
 use std::mem::offset_of;
 use std::sync::Arc;
-use std::time::Instant;
 
 use glam::{DMat3, DVec3, DVec4};
 use serde::{Deserialize, Serialize};
@@ -29,8 +30,7 @@ use vitrion_core::observe::streams::{Stream, centre_bodies, deliver};
 use vitrion_core::stage::Stage;
 use vitrion_core::state::{ExtendedVariables, State};
 use vitrion_core::topology::{MoleculeModel, Topology};
-use vitrion_core::units::BOLTZMANN;
-use vitrion_shaders::dimensions::{FORCE_UNITS, SLOTS};
+use vitrion_shaders::dimensions::FORCE_UNITS;
 use vitrion_shaders::kernel::{Kernel, Variant};
 
 use crate::convert;
@@ -39,13 +39,10 @@ use crate::dimensions::dimensions;
 use crate::error::GpuError;
 use crate::force_kernel::{FORCES, GpuForceKernel, first_capacity, sum_partials};
 use crate::layout::{Replica, phase, section, status};
-use crate::system::{System, Target};
+use crate::system::{Half, System, Target};
 
 /// Name of this backend.
 pub const NAME: &str = "gpu";
-/// Seconds of work in one submission: long beside its latency, short beside a driver's patience and the user's.
-const SUBMISSION: f64 = 0.05;
-
 /// Options of a GPU backend; the defaults are for runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -53,12 +50,27 @@ pub struct Options {
     pub skin: f64,
     /// Entries of a neighbour list to begin with; by default they follow from the density.
     pub list_capacity: Option<u32>,
+    /// Most steps of a chunk; by default their time alone decides.
+    pub chunk: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { skin: crate::force_kernel::DEFAULT_SKIN, list_capacity: None }
+        Self { skin: crate::force_kernel::DEFAULT_SKIN, list_capacity: None, chunk: None }
     }
+}
+
+/// How many chunks of steps were submitted, and what happened to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Submissions {
+    /// All of them.
+    pub chunks: u64,
+    /// Submitted while the chunk before them was still unread.
+    pub ahead: u64,
+    /// Chunks in which a list was full.
+    pub full: u64,
+    /// Those of them behind which another chunk was under way.
+    pub full_ahead: u64,
 }
 
 /// The device's own words of the state.
@@ -97,16 +109,9 @@ enum Forces {
     Again,
 }
 
-/// What is sampled in one chunk of steps: the steps of the stress samples, and of those of the centres.
-#[derive(Default)]
-struct Due {
-    stress: Vec<u64>,
-    centres: Vec<u64>,
-}
-
-/// Why a chunk could not be done: the first replica that failed at the earliest step.
+/// Why steps could not be done: the first replica that failed at the earliest step.
 struct Failure {
-    /// Steps of the chunk that all replicas can do.
+    /// Steps that all replicas can do.
     possible: u64,
     error: BackendError,
 }
@@ -127,6 +132,8 @@ pub struct GpuBackend {
     streams: Vec<Stream>,
     stage: Option<Stage>,
     chunk: u64,
+    longest_chunk: u64,
+    submissions: Submissions,
 }
 
 impl From<GpuError> for BackendError {
@@ -166,6 +173,8 @@ impl GpuBackend {
             forces: Forces::Afresh,
             stage: None,
             chunk: 8,
+            longest_chunk: options.chunk.unwrap_or(u64::MAX).max(1),
+            submissions: Submissions::default(),
             state: state.clone(),
             force_field: Arc::clone(force_field),
             topology: Arc::clone(topology),
@@ -186,9 +195,9 @@ impl GpuBackend {
         let mut sums: Vec<(Kernel, f64)> = Kernel::ALL.map(|kernel| (kernel, 0.0)).to_vec();
         let variant = self.stage.as_ref().map(variant).ok_or(BackendError::NoStage)?;
         self.ensure_forces()?;
-        self.write_set_points(steps);
-        self.system.write_control(offset_of!(Replica, slot), 0);
-        self.system.write_control(offset_of!(Replica, steps_left), steps as u32);
+        let first = self.state.step;
+        self.write_set_points(first, steps, Half::First, true);
+        self.write_steps(first, first + steps);
         self.system.dispatch(&[Kernel::Advance], &[], 0, variant, Target::Motion)?;
         for _ in 0..steps {
             let Some(times) = self.system.time_kernels(variant)? else {
@@ -201,6 +210,11 @@ impl GpuBackend {
         self.state.step += steps;
         self.synchronize()?;
         Ok(Some(sums))
+    }
+
+    /// How chunks of steps went so far.
+    pub fn submissions(&self) -> Submissions {
+        self.submissions
     }
 
     fn replicas(&self) -> usize {
@@ -300,7 +314,7 @@ impl GpuBackend {
     ) -> Result<(), BackendError> {
         loop {
             self.system.clear_reciprocal_forces(target);
-            self.system.write_control(offset_of!(Replica, steps_left), 0);
+            self.write_steps(self.state.step, self.state.step);
             self.system.write_control(offset_of!(Replica, phase), phase);
             self.system.dispatch(&[], kernels, 1, variant, target)?;
             self.system.write_control(offset_of!(Replica, phase), phase::AT_REST);
@@ -334,11 +348,13 @@ impl GpuBackend {
         }
     }
 
-    /// The first failure among replicas whose chunk began at step `first`; full lists are none.
+    /// The first failure among replicas that were at step `first` when it was last kept or evaluated; full lists are none.
     fn failure(&self, replicas: &[Replica], first: u64) -> Option<Failure> {
         let failed = replicas.iter().enumerate().filter(|(_, r)| r.status & !status::LIST_FULL != 0);
-        let (index, replica) = failed.min_by_key(|(_, r)| r.slot)?;
-        let step = first + u64::from(replica.slot) + 1;
+        let done = |replica: &Replica| u64::from(replica.step.wrapping_sub(first as u32));
+        let (index, replica) = failed.min_by_key(|(_, r)| done(r))?;
+        let possible = done(replica);
+        let step = first + possible + 1;
         let detail = replica.detail_a as usize;
         let source = if replica.status & status::CLOSE_PAIR != 0 {
             self.close_pair(index, detail, replica.detail_b as usize)
@@ -355,10 +371,10 @@ impl GpuBackend {
             ForceError::NotFinite { atom: detail }
         } else {
             let error = BackendError::NotFinite { replica: index, step, body: detail };
-            return Some(Failure { possible: u64::from(replica.slot), error });
+            return Some(Failure { possible, error });
         };
         let error = BackendError::Forces { replica: index, step, source };
-        Some(Failure { possible: u64::from(replica.slot), error })
+        Some(Failure { possible, error })
     }
 
     fn close_pair(&self, replica: usize, atom: usize, species: usize) -> ForceError {
@@ -394,144 +410,6 @@ impl GpuBackend {
         self.evaluate(phase::EVALUATE_ONLY, &[Kernel::Near], Variant::Forces, Target::Motion)?;
         self.system.write("atoms", 0, &self.device_state.atoms);
         self.system.write("replicas", 0, &stored);
-        Ok(())
-    }
-
-    /// Writes set points and what is due for the next `steps` steps.
-    fn write_set_points(&self, steps: u64) -> Due {
-        let mut due = Due::default();
-        let Some(stage) = &self.stage else { return due };
-        let (first, dt) = (self.state.step, stage.dynamics.timestep);
-        let mut flags = vec![[0u32; 4]; steps as usize + 1];
-        for offset in 1..=steps {
-            let step = first + offset;
-            if stage.is_due(stage.sampling.stress_every, step) {
-                due.stress.push(step);
-                flags[offset as usize][0] = due.stress.len() as u32;
-            }
-            if stage.is_due(stage.sampling.window.map(|w| w.sample_every), step) {
-                due.centres.push(step);
-                flags[offset as usize][1] = due.centres.len() as u32;
-            }
-        }
-        for replica in 0..self.replicas() {
-            let temperature = stage.dynamics.temperature.get(replica);
-            let pressure = stage.dynamics.pressure.get(replica);
-            let kt = |step| temperature.map_or(0.0, |t| BOLTZMANN * t.at(step, dt));
-            let p = |step| pressure.map_or(0.0, |p| p.at(step, dt));
-            let entries: Vec<[[f32; 4]; 2]> = flags
-                .iter()
-                .enumerate()
-                .map(|(offset, flags)| {
-                    let step = first + offset as u64;
-                    let change = [kt(step + 1) - kt(step), p(step + 1) - p(step)];
-                    let values = [kt(step), p(step), change[0], change[1]];
-                    [values.map(|x| x as f32), flags.map(f32::from_bits)]
-                })
-                .collect();
-            self.system.write("stream", replica * SLOTS, &entries);
-        }
-        due
-    }
-
-    /// The most steps that the next chunk can have.
-    fn largest_chunk(&self) -> u64 {
-        let window = self.stage.as_ref().and_then(|stage| stage.sampling.window);
-        let samples = self.system.dimensions().window_slots as u64;
-        let by_window = window.map_or(u64::MAX, |w| w.sample_every.max(1).saturating_mul(samples));
-        by_window.min(SLOTS as u64 - 1)
-    }
-
-    fn advance_chunk(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<(), BackendError> {
-        self.ensure_forces()?;
-        self.system.keep_state();
-        let began = Instant::now();
-        match self.run_chunk(steps, sink)? {
-            None => {
-                let wanted = steps as f64 * SUBMISSION / began.elapsed().as_secs_f64().max(1e-6);
-                self.chunk = (wanted as u64).clamp(self.chunk.div_ceil(2), 2 * self.chunk).max(1);
-                Ok(())
-            }
-            Some(failure) => {
-                self.system.return_to_kept_state();
-                self.synchronize()?;
-                self.forces = Forces::Again;
-                if failure.possible > 0 {
-                    self.ensure_forces()?;
-                    if let Some(unexpected) = self.run_chunk(failure.possible, sink)? {
-                        return Err(unexpected.error);
-                    }
-                }
-                Err(failure.error)
-            }
-        }
-    }
-
-    /// Advances all replicas by `steps` steps, which fit into a chunk, and collects what they sampled. What earlier chunks
-    /// sampled is delivered while the device works: correlators and files cost it no time.
-    fn run_chunk(&mut self, steps: u64, sink: &mut dyn Sink) -> Result<Option<Failure>, BackendError> {
-        let Some(variant) = self.stage.as_ref().map(variant) else {
-            return Err(BackendError::NoStage);
-        };
-        let due = self.write_set_points(steps);
-        self.system.write_control(offset_of!(Replica, slot), 0);
-        self.system.write_control(offset_of!(Replica, steps_left), steps as u32);
-        let mut before: &[Kernel] = &[Kernel::Advance];
-        let mut times = steps;
-        while times > 0 {
-            self.system.dispatch(before, &Kernel::ALL, times, variant, Target::Motion)?;
-            self.deliver(sink);
-            let replicas: Vec<Replica> = self.system.read("replicas")?;
-            if let Some(failure) = self.failure(&replicas, self.state.step) {
-                return Ok(Some(failure));
-            }
-            before = &[];
-            self.grow(&replicas)?;
-            // A replica whose lists were full stands in the middle of a step; the others are at rest.
-            let left = |r: &Replica| u64::from(r.steps_left) + u64::from(r.phase == phase::MID_STEP);
-            times = replicas.iter().map(left).max().unwrap_or(0);
-        }
-        self.state.step += steps;
-        self.collect(&due)?;
-        Ok(None)
-    }
-
-    /// Reads what was sampled.
-    fn collect(&mut self, due: &Due) -> Result<(), BackendError> {
-        let dimensions = self.system.dimensions().clone();
-        if !due.stress.is_empty() {
-            let count = 2 * dimensions.replicas * SLOTS;
-            let samples: Vec<[f32; 4]> =
-                self.system.read_part("stream", dimensions.stress_section(), count)?;
-            for (replica, stream) in self.streams.iter_mut().enumerate() {
-                for (index, &step) in due.stress.iter().enumerate() {
-                    let at = 2 * (replica * SLOTS + index);
-                    let [xx, yy, zz, xy] = samples[at].map(f64::from);
-                    let [xz, yz, ..] = samples[at + 1].map(f64::from);
-                    let tensor = DMat3::from_cols(
-                        DVec3::new(xx, xy, xz),
-                        DVec3::new(xy, yy, yz),
-                        DVec3::new(xz, yz, zz),
-                    );
-                    stream.stress.push((step, tensor));
-                }
-            }
-        }
-        if !due.centres.is_empty() {
-            let rows = dimensions.window_slots * dimensions.molecules;
-            let samples: Vec<[[u32; 4]; 2]> = self.system.read_part(
-                "stream",
-                dimensions.window_section() / 2,
-                dimensions.replicas * rows,
-            )?;
-            for (replica, stream) in self.streams.iter_mut().enumerate() {
-                for (index, &step) in due.centres.iter().enumerate() {
-                    let at = replica * rows + index * dimensions.molecules;
-                    let centres = samples[at..][..dimensions.molecules].iter();
-                    stream.add_centres(step, centres.map(|&[low, high]| convert::unwrapped(low, high)));
-                }
-            }
-        }
         Ok(())
     }
 
@@ -629,13 +507,7 @@ impl Backend for GpuBackend {
         if self.stage.is_none() {
             return Err(BackendError::NoStage);
         }
-        let mut left = steps;
-        let mut result = Ok(());
-        while left > 0 && result.is_ok() {
-            let chunk = left.min(self.chunk).min(self.largest_chunk());
-            result = self.advance_chunk(chunk, sink);
-            left -= chunk;
-        }
+        let result = self.advance_in_chunks(steps, sink);
         self.deliver(sink);
         self.synchronize()?;
         result

@@ -32,10 +32,10 @@ pub struct Replica {
     pub phase: u32,
     /// Lists are to be built before the next forces.
     pub rebuild: u32,
-    /// Steps to begin.
-    pub steps_left: u32,
-    /// Steps done in this chunk.
-    pub slot: u32,
+    /// The step at which to rest, low word.
+    pub last_step: u32,
+    /// The step that is done, low word.
+    pub step: u32,
     /// Ensemble.
     pub ensemble: u32,
     /// Columns of the cell matrix times 2^-32 (angstrom).
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(members("Chain"), layout!(Chain: eta_high, eta_low, velocity_high, velocity_low, masses));
         assert_eq!(
             members("Replica"),
-            layout!(Replica: status, detail_a, detail_b, phase, rebuild, steps_left, slot, ensemble, edges, reciprocal,
+            layout!(Replica: status, detail_a, detail_b, phase, rebuild, last_step, step, ensemble, edges, reciprocal,
                 edges_at_start, reciprocal_at_start, volume_at_start, volume, growth, growth_at_build, log_growth,
                 strain_rate, set_point_work, half_height_at_start, timestep, constants, sums, translation, rotation, barostat)
         );

@@ -16,6 +16,7 @@ pub mod error;
 pub mod force_kernel;
 pub mod layout;
 mod pipelines;
+pub mod read_back;
 pub mod system;
 mod tables;
 pub mod work;

@@ -16,6 +16,7 @@ use crate::device::Device;
 use crate::error::GpuError;
 use crate::layout::{Replica, section};
 use crate::pipelines::Pipeline;
+use crate::read_back::{Part, ReadBack};
 use crate::tables::Tables;
 
 /// Where a force evaluation puts its results: what moves the bodies, or a place of its own, so that looking at energies never
@@ -26,6 +27,33 @@ pub enum Target {
     Motion,
     /// For observers.
     Observers,
+}
+
+/// Two chunks of steps can be under way: each has a half of the places for samples and a copy of the state before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// One.
+    First,
+    /// And the other.
+    Second,
+}
+
+impl Half {
+    /// 0 or 1.
+    pub fn index(self) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Second => 1,
+        }
+    }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
 }
 
 /// A system on a device.
@@ -183,31 +211,14 @@ impl System {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let bytes = (count * size_of::<T>()) as u64;
-        let staging = self.device.handle.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size: bytes,
-            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.encoder();
-        encoder.copy_buffer_to_buffer(self.buffer(name), (first * size_of::<T>()) as u64, &staging, 0, bytes);
-        self.device.queue.submit([encoder.finish()]);
-        self.mapped(&staging)
+        let part = Part { name, first: first * size_of::<T>(), bytes: count * size_of::<T>() };
+        let words = self.read_later(&[part]).wait(&self.device)?;
+        words.part(0)
     }
 
-    fn mapped<T: Pod>(&self, staging: &Buffer) -> Result<Vec<T>, GpuError> {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            // The receiver is gone only when this function has failed already.
-            let _ = sender.send(result);
-        });
-        let failed = |message: String| GpuError::Device { message };
-        self.device.handle.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| failed(e.to_string()))?;
-        self.device.check()?;
-        receiver.recv().map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
-        let view = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+    /// Copies parts of buffers as they are after everything submitted so far; the host can wait for them while the device goes on.
+    pub fn read_later(&self, parts: &[Part]) -> ReadBack {
+        ReadBack::submit(&self.device, parts, |name| self.buffer(name))
     }
 
     fn encoder(&self) -> CommandEncoder {
@@ -234,7 +245,7 @@ impl System {
 
     /// Makes room for copies of the state on the device, called `kept_...`.
     pub fn allocate_backup(&mut self) -> Result<(), GpuError> {
-        for (name, kept) in BACKUP {
+        for (name, kept) in BACKUPS.into_iter().flatten() {
             if !self.buffers.contains_key(kept) {
                 let bytes = self.buffer(name).size() as usize;
                 self.allocate(kept, bytes)?;
@@ -243,14 +254,14 @@ impl System {
         Ok(())
     }
 
-    /// Keeps a copy of the state.
-    pub fn keep_state(&self) {
-        self.copy(&BACKUP);
+    /// Keeps a copy of the state in the place of chunk `half`.
+    pub fn keep_state(&self, half: Half) {
+        self.copy(&BACKUPS[half.index()]);
     }
 
-    /// Goes back to the state last kept. Lists and forces must be made anew.
-    pub fn return_to_kept_state(&self) {
-        self.copy(&BACKUP.map(|(name, kept)| (kept, name)));
+    /// Goes back to the state kept there. Lists and forces must be made anew.
+    pub fn return_to_kept_state(&self, half: Half) {
+        self.copy(&BACKUPS[half.index()].map(|(name, kept)| (kept, name)));
     }
 
     /// Makes lists hold `capacity` entries; their contents stay.
@@ -344,8 +355,9 @@ impl System {
         let staging = create(BufferUsages::MAP_READ | BufferUsages::COPY_DST);
         encoder.resolve_query_set(&timing.queries, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, resolved.size());
-        self.device.queue.submit([encoder.finish()]);
-        let ticks: Vec<u64> = self.mapped(&staging)?;
+        let submission = self.device.queue.submit([encoder.finish()]);
+        let ticks: Vec<u64> =
+            ReadBack::map(staging, vec![(0, 8 * count as usize)], submission).wait(&self.device)?.part(0)?;
         let seconds = f64::from(self.device.queue.get_timestamp_period()) * 1e-9;
         let times = timing.kernels.iter().enumerate();
         Ok(Some(
@@ -397,6 +409,8 @@ impl System {
     }
 }
 
-/// Buffers that hold the state, and their copies.
-const BACKUP: [(&str, &str); 3] =
-    [("bodies", "kept_bodies"), ("replicas", "kept_replicas"), ("atoms", "kept_atoms")];
+/// Buffers that hold the state, and their copies: one for each of the two chunks that can be under way.
+const BACKUPS: [[(&str, &str); 3]; 2] = [
+    [("bodies", "kept_bodies"), ("replicas", "kept_replicas"), ("atoms", "kept_atoms")],
+    [("bodies", "other_kept_bodies"), ("replicas", "other_kept_replicas"), ("atoms", "other_kept_atoms")],
+];

@@ -12,8 +12,8 @@ pub(crate) const STRIDE: usize = 257;
 pub const MOLECULE_PARTIALS: usize = 24;
 /// Energy and virial of one workgroup's columns.
 pub const COLUMN_PARTIALS: usize = 8;
-/// Set points, and samples of the stress, in one chunk of steps.
-pub const SLOTS: usize = 513;
+/// Set points, and samples of the stress, in a ring of steps: a power of two.
+pub const SLOTS: usize = 1024;
 /// Fixed-point units of reciprocal forces per u A/ps^2.
 pub const FORCE_UNITS: f64 = 1024.0;
 /// Fixed-point units of mesh charges per e.
