@@ -12,6 +12,8 @@ mod ion_stress;
 mod mixed_accuracy;
 #[path = "forces/nist_water.rs"]
 mod nist_water;
+#[path = "forces/pair_accuracy.rs"]
+mod pair_accuracy;
 #[path = "forces/reference_kernel.rs"]
 mod reference_kernel;
 #[path = "forces/reference_outputs.rs"]

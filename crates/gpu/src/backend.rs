@@ -43,6 +43,7 @@ use crate::system::{Half, System, Target};
 
 /// Name of this backend.
 pub const NAME: &str = "gpu";
+
 /// Options of a GPU backend; the defaults are for runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

@@ -11,6 +11,7 @@ use vitrion_shaders::table::{Axis, PAIR_WORDS, Table, kind_words};
 
 /// Stands for the kind of a body that is a single atom.
 const POINT: u32 = u32::MAX;
+
 /// The words, and the place where each table begins, by its name in the shaders.
 pub struct Tables {
     /// The first word is the capacity of a neighbour list.
