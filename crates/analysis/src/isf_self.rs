@@ -13,16 +13,17 @@
 
 use std::sync::Arc;
 
-use vitrion_core::cpu::simd::{Kernel, dispatch};
+use glam::DVec3;
 
 use crate::error::AnalysisError;
 use crate::fits::kww::KwwSettings;
 use crate::fits::kww_table::KwwTable;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
-use crate::lanes::{self, Lanes, Layout, RowsOfFrames, squared_distances};
+use crate::lane_correlation::{LaneCorrelation, LaneSums};
+use crate::lanes::{Lanes, Row, squared_distances};
 use crate::observable::{Context, Missing, Observable};
-use crate::pair_average::{BatchCorrelation, GROUPS, PairAverage, Run};
+use crate::pair_average::PairAverage;
 use crate::particles::Particles;
 use crate::sinc::sinc;
 use crate::table::Table;
@@ -30,92 +31,36 @@ use crate::weighting::{self, Weighting, weightings};
 
 /// Accumulates F_s of all atoms.
 pub struct SelfScattering {
-    average: PairAverage<Phases>,
+    average: PairAverage<LaneCorrelation<Phases>>,
     particles: Particles,
     lags: Arc<Lags>,
     fit: KwwSettings,
 }
 
+/// Adds sin(qd)/(qd), one sum a wave number.
 struct Phases {
-    layout: Layout,
-    kinds: usize,
     wave_numbers: Vec<f64>,
 }
 
-impl BatchCorrelation for Phases {
-    type Samples = RowsOfFrames;
-    /// Number of pairs, then per species one sum a wave number.
-    type Sums = (u32, Vec<Vec<Lanes>>);
+impl LaneSums for Phases {
+    const AT_REST: f64 = 1.0;
 
-    /// For each species: how many atoms, then the sum of each wave number.
-    fn width(&self) -> usize {
-        self.kinds * (1 + self.wave_numbers.len())
+    fn number(&self) -> usize {
+        self.wave_numbers.len()
     }
 
-    fn slots(&self, slots: usize) -> RowsOfFrames {
-        self.layout.slots(slots)
+    fn positions<'a>(&self, frame: &'a Frame) -> &'a Arc<[DVec3]> {
+        &frame.unwrapped
     }
-
-    fn put(&self, frame: &Frame, samples: &mut RowsOfFrames, slot: usize) {
-        samples.put(slot, &frame.unwrapped);
-    }
-
-    fn arrange(&self, samples: &mut RowsOfFrames) {
-        self.layout.arrange(samples);
-    }
-
-    fn parts(&self, samples: &RowsOfFrames) -> usize {
-        samples.parts()
-    }
-
-    fn nothing(&self) -> Self::Sums {
-        (0, vec![vec![[0.0; GROUPS]; self.wave_numbers.len()]; self.kinds])
-    }
-
-    fn add(&self, samples: &RowsOfFrames, part: usize, runs: &[Run], (pairs, sums): &mut Self::Sums) {
-        if part == 0 {
-            *pairs += runs.iter().map(|run| run.pairs).sum::<u32>();
-        }
-        let sums = &mut sums[samples.species(part)];
-        dispatch(Sines { wave_numbers: &self.wave_numbers, samples, part, runs, sums });
-    }
-
-    fn total(&self, (pairs, sums): Self::Sums) -> Vec<f64> {
-        let of_species = |(kind, mut sums): (usize, Vec<Lanes>)| {
-            let times = |n: f64| n * f64::from(pairs);
-            // A gap has not moved: it has counted as 1.
-            for sum in &mut sums {
-                sum.iter_mut().zip(self.layout.gaps(kind)).for_each(|(sum, gaps)| *sum -= times(gaps));
-            }
-            std::iter::once(self.layout.particles(kind).map(times)).chain(sums)
-        };
-        lanes::by_group(&sums.into_iter().enumerate().flat_map(of_species).collect::<Vec<_>>())
-    }
-}
-
-/// Adds sin(qd)/(qd), one sum a wave number.
-struct Sines<'a> {
-    wave_numbers: &'a [f64],
-    samples: &'a RowsOfFrames,
-    part: usize,
-    runs: &'a [Run],
-    sums: &'a mut [Lanes],
-}
-
-impl Kernel for Sines<'_> {
-    type Output = ();
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
-    fn run(self) {
-        let Self { wave_numbers, samples, part, runs, sums } = self;
-        for run in runs {
-            for (a, b) in samples.pairs(part, run) {
-                let distances = squared_distances(a, b).map(f64::sqrt);
-                for (q, sum) in wave_numbers.iter().zip(&mut *sums) {
-                    let phases = distances.map(|d| q * d);
-                    sum.iter_mut().zip(sinc(&phases)).for_each(|(sum, value)| *sum += value);
-                }
+    fn add(&self, origins: &[Row], now: &[Row], sums: &mut [Lanes]) {
+        for (a, b) in origins.iter().zip(now) {
+            let distances = squared_distances(a, b).map(f64::sqrt);
+            for (q, sum) in self.wave_numbers.iter().zip(&mut *sums) {
+                let phases = distances.map(|d| q * d);
+                sum.iter_mut().zip(sinc(&phases)).for_each(|(sum, value)| *sum += value);
             }
         }
     }
@@ -125,10 +70,9 @@ impl SelfScattering {
     /// At these wave numbers (1/angstrom).
     pub fn new(particles: &Particles, wave_numbers: &[f64], lags: &Arc<Lags>, fit: KwwSettings) -> Self {
         let kinds = particles.names.len();
-        let layout = Layout::new(&particles.species, kinds);
-        let phases = Phases { layout, kinds, wave_numbers: wave_numbers.to_vec() };
+        let phases = Phases { wave_numbers: wave_numbers.to_vec() };
         Self {
-            average: PairAverage::new(phases, lags),
+            average: PairAverage::new(LaneCorrelation::new(phases, &particles.species, kinds), lags),
             particles: particles.clone(),
             lags: Arc::clone(lags),
             fit,
@@ -137,7 +81,7 @@ impl SelfScattering {
 
     /// What the rows of the results are: the number of the wave number, the wave number, and a weighting.
     fn functions(&self) -> Vec<(usize, f64, Weighting)> {
-        let numbered = self.average.correlation.wave_numbers.iter().copied().enumerate();
+        let numbered = self.average.correlation.added.wave_numbers.iter().copied().enumerate();
         numbered
             .flat_map(|(place, q)| weightings(&self.particles, q).into_iter().map(move |w| (place, q, w)))
             .collect()
@@ -145,7 +89,7 @@ impl SelfScattering {
 
     /// F_s at the wave number with this place, of the sums of one lag.
     fn value(&self, sums: &[f64], place: usize, weighting: &Weighting) -> f64 {
-        let per_species = 1 + self.average.correlation.wave_numbers.len();
+        let per_species = 1 + self.average.correlation.added.wave_numbers.len();
         let (mut scattered, mut norm) = (0.0, 0.0);
         for (w, species) in weighting.weights.iter().zip(sums.chunks(per_species)) {
             scattered += w * w * species[1 + place];
@@ -179,7 +123,7 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
 
 impl Observable for SelfScattering {
     fn key(&self) -> String {
-        let q = &self.average.correlation.wave_numbers;
+        let q = &self.average.correlation.added.wave_numbers;
         format!("{q:?} fit {:?} {}", self.fit, self.lags.describe())
     }
 
@@ -211,7 +155,6 @@ impl Observable for SelfScattering {
 
 #[cfg(test)]
 mod tests {
-    use glam::DVec3;
     use vitrion_core::cell::Cell;
 
     use super::*;

@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use glam::DVec3;
-use rayon::prelude::*;
 
 use vitrion_core::cpu::simd::{Kernel, dispatch};
 
@@ -37,19 +36,16 @@ pub struct Layout {
     starts: Vec<usize>,
 }
 
-/// Rows of many frames, each in a numbered slot; zero in gaps.
-pub struct RowsOfFrames {
-    parts: Vec<Part>,
-    /// Slots, and the vectors that are still to be arranged there.
-    new: Vec<(usize, Arc<[DVec3]>)>,
-}
-
 /// Some rows of one species.
-struct Part {
-    species: usize,
-    rows: Range<usize>,
-    /// Per slot that was ever used: the rows.
-    vectors: Vec<Row>,
+#[derive(Clone)]
+pub struct Part(Range<usize>);
+
+/// One part of many frames, each in a numbered slot; zero in gaps.
+#[derive(Default)]
+pub struct RowsOfFrames {
+    /// Rows of a frame.
+    each: usize,
+    rows: Vec<Row>,
 }
 
 impl Layout {
@@ -68,19 +64,11 @@ impl Layout {
         Self { rows, starts }
     }
 
-    /// Room for the rows of so many frames.
-    pub fn slots(&self, slots: usize) -> RowsOfFrames {
-        let rows = (PART / (slots * size_of::<Row>()).max(1)).max(1);
-        let part = |species: usize, start: usize, end: usize| {
-            let rows = start..(start + rows).min(end);
-            let vectors = Vec::with_capacity(slots * rows.len());
-            Part { species, rows, vectors }
-        };
-        let parts = self.starts.windows(2).enumerate().flat_map(|(species, bounds)| {
-            let end = bounds[1];
-            (bounds[0]..end).step_by(rows).map(move |start| part(species, start, end))
-        });
-        RowsOfFrames { parts: parts.collect(), new: Vec::new() }
+    /// The rows of a species in parts, small enough for a cache with so many frames.
+    pub fn parts(&self, species: usize, frames: usize) -> Vec<Part> {
+        let rows = (PART / (frames * size_of::<Row>()).max(1)).max(1);
+        let (first, end) = (self.starts[species], self.starts[species + 1]);
+        (first..end).step_by(rows).map(|start| Part(start..(start + rows).min(end))).collect()
     }
 
     /// Particles of a species, by group.
@@ -104,53 +92,27 @@ impl Layout {
         }
         count
     }
-
-    /// Arranges the vectors that were put into slots.
-    pub fn arrange(&self, frames: &mut RowsOfFrames) {
-        let RowsOfFrames { parts, new } = frames;
-        let each = parts.len().div_ceil(rayon::current_num_threads()).max(1);
-        parts.par_chunks_mut(each).for_each(|parts| {
-            // Frame after frame: so memory is read as it lies.
-            for (slot, vectors) in &*new {
-                for part in &mut *parts {
-                    let (places, first) = (&self.rows[part.rows.clone()], slot * part.rows.len());
-                    dispatch(Gather { places, vectors, rows: &mut part.vectors, first });
-                }
-            }
-        });
-        new.clear();
-    }
 }
 
 impl RowsOfFrames {
-    /// Puts the vectors of particles into a slot; they are seen there after [`Layout::arrange`].
-    pub fn put(&mut self, slot: usize, vectors: &Arc<[DVec3]>) {
-        self.new.push((slot, Arc::clone(vectors)));
+    /// Arranges a part of these frames, each with its slot, in place of what was there.
+    pub fn arrange(&mut self, layout: &Layout, part: &Part, frames: &[(usize, &Arc<[DVec3]>)]) {
+        let places = &layout.rows[part.0.clone()];
+        self.each = places.len();
+        let slots = frames.iter().map(|(slot, _)| slot + 1).max().unwrap_or(0);
+        if self.rows.len() < slots * self.each {
+            self.rows.resize(slots * self.each, Row([[0.0; GROUPS]; 3]));
+        }
+        dispatch(Gather { places, frames, rows: &mut self.rows });
     }
 
-    /// Number of parts.
-    pub fn parts(&self) -> usize {
-        self.parts.len()
-    }
-
-    /// Species of a part.
-    pub fn species(&self, part: usize) -> usize {
-        self.parts[part].species
-    }
-
-    /// Rows of one part: of the origins of pairs, and of the frames that they are compared with.
+    /// Rows of the origins of pairs, and of the frames that they are compared with.
     #[inline(always)]
     #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
-    pub fn pairs(&self, part: usize, run: &Run) -> impl Iterator<Item = (&Row, &Row)> {
-        let Part { rows, vectors, .. } = &self.parts[part];
-        let rows = |first: u32| &vectors[first as usize * rows.len()..][..run.pairs as usize * rows.len()];
-        rows(run.origin).iter().zip(rows(run.now))
+    pub fn pairs(&self, run: &Run) -> [&[Row]; 2] {
+        [run.origin, run.now]
+            .map(|first| &self.rows[first as usize * self.each..][..run.pairs as usize * self.each])
     }
-}
-
-/// Per group, the numbers that were summed in lanes.
-pub fn by_group(sums: &[Lanes]) -> Vec<f64> {
-    (0..GROUPS).flat_map(|group| sums.iter().map(move |lanes| lanes[group])).collect()
 }
 
 /// One row; zero in gaps.
@@ -174,12 +136,11 @@ fn gather(places: &[usize; GROUPS], vectors: &[DVec3]) -> Row {
     Row([x, y, z])
 }
 
-/// Writes the rows of some places, the first one there, or behind the last one: slots are first used in order.
+/// Writes the rows of some places, of each frame into its slot.
 struct Gather<'a> {
     places: &'a [[usize; GROUPS]],
-    vectors: &'a [DVec3],
-    rows: &'a mut Vec<Row>,
-    first: usize,
+    frames: &'a [(usize, &'a Arc<[DVec3]>)],
+    rows: &'a mut [Row],
 }
 
 impl Kernel for Gather<'_> {
@@ -188,11 +149,10 @@ impl Kernel for Gather<'_> {
     #[inline(always)]
     #[allow(clippy::inline_always)]
     fn run(self) {
-        for (number, places) in (self.first..).zip(self.places) {
-            let row = gather(places, self.vectors);
-            match self.rows.get_mut(number) {
-                Some(place) => *place = row,
-                None => self.rows.push(row),
+        for (slot, vectors) in self.frames {
+            let rows = &mut self.rows[slot * self.places.len()..];
+            for (row, places) in rows.iter_mut().zip(self.places) {
+                *row = gather(places, vectors);
             }
         }
     }
@@ -221,26 +181,29 @@ mod tests {
         let layout = Layout::new(&species, 3);
         let expected = groups(&species, 3);
         // One row a part, and all rows of a species.
-        for slots in [10_000, 2] {
-            let mut frames = layout.slots(slots);
-            for slot in [0, 1] {
-                let vector = |i: i32| DVec3::new(f64::from(i), 1.0, slot as f64);
-                frames.put(slot, &(0..100).map(vector).collect());
-            }
-            layout.arrange(&mut frames);
-            assert_eq!(frames.parts(), if slots == 2 { 2 } else { 5 + 3 });
+        for frames in [10_000, 2] {
+            let vectors: Vec<Arc<[DVec3]>> = [0.0, 1.0]
+                .map(|slot| (0..100).map(|i| DVec3::new(f64::from(i), 1.0, slot)).collect())
+                .to_vec();
+            let vectors: Vec<_> = vectors.iter().enumerate().collect();
+            let mut rows = RowsOfFrames::default();
             let mut seen = [false; 100];
             let mut counts = [[0.0; GROUPS]; 3];
-            for part in 0..frames.parts() {
-                let kind = frames.species(part);
-                for (Row(before), Row(row)) in frames.pairs(part, &Run { origin: 0, now: 1, pairs: 1 }) {
-                    assert_eq!((before[0], before[2]), (row[0], [0.0; GROUPS]));
-                    for group in (0..GROUPS).filter(|&g| row[1][g] == 1.0) {
-                        let particle = row[0][group] as usize;
-                        assert_eq!((species[particle], expected[particle]), (kind, group));
-                        assert_eq!(row[2][group], 1.0);
-                        assert!(!std::mem::replace(&mut seen[particle], true));
-                        counts[kind][group] += 1.0;
+            for (kind, counts) in counts.iter_mut().enumerate() {
+                let parts = layout.parts(kind, frames);
+                assert_eq!(parts.len(), if frames == 2 { [1, 1, 0] } else { [5, 3, 0] }[kind]);
+                for part in &parts {
+                    rows.arrange(&layout, part, &vectors);
+                    let [origins, now] = rows.pairs(&Run { origin: 0, now: 1, pairs: 1 });
+                    for (Row(before), Row(row)) in origins.iter().zip(now) {
+                        assert_eq!((before[0], before[2]), (row[0], [0.0; GROUPS]));
+                        for group in (0..GROUPS).filter(|&g| row[1][g] == 1.0) {
+                            let particle = row[0][group] as usize;
+                            assert_eq!((species[particle], expected[particle]), (kind, group));
+                            assert_eq!(row[2][group], 1.0);
+                            assert!(!std::mem::replace(&mut seen[particle], true));
+                            counts[group] += 1.0;
+                        }
                     }
                 }
             }

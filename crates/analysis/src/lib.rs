@@ -17,6 +17,7 @@ pub mod isf_coherent;
 pub mod isf_self;
 pub mod jackknife;
 pub mod lags;
+mod lane_correlation;
 mod lanes;
 pub mod mechanics;
 pub mod msd;

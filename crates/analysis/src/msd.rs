@@ -11,15 +11,16 @@
 
 use std::sync::Arc;
 
-use vitrion_core::cpu::simd::{Kernel, dispatch};
+use glam::DVec3;
 
 use crate::error::AnalysisError;
 use crate::fits::diffusion;
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
-use crate::lanes::{self, Lanes, Layout, RowsOfFrames, squared_distances};
+use crate::lane_correlation::{LaneCorrelation, LaneSums};
+use crate::lanes::{Lanes, Row, squared_distances};
 use crate::observable::{Context, Missing, Observable};
-use crate::pair_average::{BatchCorrelation, GROUPS, PairAverage, Run};
+use crate::pair_average::PairAverage;
 use crate::particles::{Particles, count};
 use crate::table::Table;
 
@@ -28,7 +29,7 @@ const MOMENTS: usize = 3;
 
 /// Accumulates displacements of the centres.
 pub struct MeanSquaredDisplacement {
-    average: PairAverage<Displacements>,
+    average: PairAverage<LaneCorrelation<Moments>>,
     names: Vec<String>,
     counts: Vec<usize>,
     lags: Arc<Lags>,
@@ -60,80 +61,31 @@ pub struct DisplacementPoint {
     pub pairs: u64,
 }
 
-struct Displacements {
-    layout: Layout,
-    kinds: usize,
-}
-
-impl BatchCorrelation for Displacements {
-    type Samples = RowsOfFrames;
-    /// Number of pairs, then per species squares and fourth powers.
-    type Sums = (u32, Vec<[Lanes; MOMENTS - 1]>);
-
-    fn width(&self) -> usize {
-        MOMENTS * self.kinds
-    }
-
-    fn slots(&self, slots: usize) -> RowsOfFrames {
-        self.layout.slots(slots)
-    }
-
-    fn put(&self, frame: &Frame, samples: &mut RowsOfFrames, slot: usize) {
-        samples.put(slot, &frame.centres);
-    }
-
-    fn arrange(&self, samples: &mut RowsOfFrames) {
-        self.layout.arrange(samples);
-    }
-
-    fn parts(&self, samples: &RowsOfFrames) -> usize {
-        samples.parts()
-    }
-
-    fn nothing(&self) -> Self::Sums {
-        (0, vec![[[0.0; GROUPS]; MOMENTS - 1]; self.kinds])
-    }
-
-    fn add(&self, samples: &RowsOfFrames, part: usize, runs: &[Run], (pairs, moments): &mut Self::Sums) {
-        if part == 0 {
-            *pairs += runs.iter().map(|run| run.pairs).sum::<u32>();
-        }
-        dispatch(Moments { samples, part, runs, sums: &mut moments[samples.species(part)] });
-    }
-
-    fn total(&self, (pairs, moments): Self::Sums) -> Vec<f64> {
-        let of_species = |(kind, [squares, fourths]): (usize, &[Lanes; MOMENTS - 1])| {
-            let number = self.layout.particles(kind).map(|n| n * f64::from(pairs));
-            [number, *squares, *fourths]
-        };
-        lanes::by_group(&moments.iter().enumerate().flat_map(of_species).collect::<Vec<_>>())
-    }
-}
-
 /// Adds squares and fourth powers of displacements.
-struct Moments<'a> {
-    samples: &'a RowsOfFrames,
-    part: usize,
-    runs: &'a [Run],
-    sums: &'a mut [Lanes; MOMENTS - 1],
-}
+struct Moments;
 
-impl Kernel for Moments<'_> {
-    type Output = ();
+impl LaneSums for Moments {
+    const AT_REST: f64 = 0.0;
+
+    fn number(&self) -> usize {
+        MOMENTS - 1
+    }
+
+    fn positions<'a>(&self, frame: &'a Frame) -> &'a Arc<[DVec3]> {
+        &frame.centres
+    }
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
-    fn run(self) {
-        let [mut squares, mut fourths] = *self.sums;
-        for run in self.runs {
-            for (a, b) in self.samples.pairs(self.part, run) {
-                for (lane, square) in squared_distances(a, b).into_iter().enumerate() {
-                    squares[lane] += square;
-                    fourths[lane] += square * square;
-                }
+    fn add(&self, origins: &[Row], now: &[Row], sums: &mut [Lanes]) {
+        let [mut squares, mut fourths] = [sums[0], sums[1]];
+        for (a, b) in origins.iter().zip(now) {
+            for (lane, square) in squared_distances(a, b).into_iter().enumerate() {
+                squares[lane] += square;
+                fourths[lane] += square * square;
             }
         }
-        *self.sums = [squares, fourths];
+        sums.copy_from_slice(&[squares, fourths]);
     }
 }
 
@@ -142,9 +94,8 @@ impl MeanSquaredDisplacement {
     pub fn new(particles: &Particles, lags: &Arc<Lags>) -> Self {
         let species = particles.centre_species();
         let kinds = particles.names.len();
-        let layout = Layout::new(&species, kinds);
         Self {
-            average: PairAverage::new(Displacements { layout, kinds }, lags),
+            average: PairAverage::new(LaneCorrelation::new(Moments, &species, kinds), lags),
             names: particles.names.clone(),
             counts: count(&species, kinds),
             lags: Arc::clone(lags),
@@ -263,7 +214,6 @@ impl Observable for MeanSquaredDisplacement {
 
 #[cfg(test)]
 mod tests {
-    use glam::DVec3;
     use vitrion_core::cell::Cell;
 
     use super::*;
@@ -349,6 +299,23 @@ mod tests {
         let (all, few) = (all.points[0], few.points[0]);
         assert_eq!((all.pairs, few.pairs), (399, 40));
         assert!((all.msd - few.msd).abs() < 4.0 * few.msd_error);
+    }
+
+    #[test]
+    fn sums_are_the_same_for_any_number_of_threads() {
+        let ticks: Vec<i64> = (0..400).collect();
+        // More shares than threads, and gaps.
+        let species: Vec<usize> = (0..555).map(|i| usize::from(i % 3 == 0)).collect();
+        let frames = random_walk(555, &ticks, 3);
+        let inputs = Synthetic::new(&species, ticks, 1.0, cell(), move |f| frames[f].clone()).inputs();
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| measure(&inputs, 1000))
+        };
+        let one = with(1);
+        assert!([2, 3, 32].into_iter().all(|threads| with(threads) == one));
+        // Three dimensions of unit variance: gaps and counts are right.
+        assert!((one[2].points[0].msd - 3.0).abs() < 0.05, "{}", one[2].points[0].msd);
     }
 
     #[test]

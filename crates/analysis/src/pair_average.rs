@@ -1,7 +1,8 @@
 //! Averages over pairs of frames: what all time correlations share.
 //!
-//! Frames wait until there are many: then every lag goes through all pairs that end at one of them, the lags side by side. So
-//! the sums of a lag are added in an order that does not depend on the number of threads, and threads have enough to do.
+//! Frames wait until there are many: then all pairs that end at one of them are added, the lags side by side, or shares of the
+//! particles ([`crate::lane_correlation`]). So the order of summation does not depend on the number of threads, and
+//! threads have enough to do.
 //!
 //! Memory: one sample of every origin of the trajectory that is being read ([`crate::lags`]) and of the frames that wait, and for
 //! each lag the sums of at most 16 blocks a trajectory and 16 groups.
@@ -21,8 +22,6 @@ pub const GROUPS: usize = 16;
 const FEWEST_WAITING: usize = 32;
 /// ... and at most so many.
 const MOST_WAITING: usize = 512;
-/// Frames whose pairs a thread adds at a time, of one part: they and the origins of short lags stay in the first cache.
-const AT_A_TIME: usize = 24;
 
 /// What is correlated, of one pair of moments after the other.
 pub trait Correlation: Send + Sync {
@@ -47,70 +46,45 @@ pub struct Run {
     pub pairs: u32,
 }
 
-/// What is correlated, of many pairs of moments at a time. Every [`Correlation`] is one. Those that arrange their samples
-/// themselves can go through the pairs with one part of the particles after the other, each small enough for a cache.
+/// What is correlated, of many pairs of moments at a time. Every [`Correlation`] is one.
 pub trait BatchCorrelation: Send + Sync {
-    /// What is kept of frames, in numbered slots.
-    type Samples: Send + Sync;
-    /// What pairs add to.
-    type Sums;
+    /// As [`Correlation::Sample`].
+    type Sample: Send + Sync;
     /// As [`Correlation::width`].
     fn width(&self) -> usize;
-    /// So many slots, all empty.
-    fn slots(&self, slots: usize) -> Self::Samples;
-    /// Puts what is needed of a frame into a slot, in place of what was there.
-    fn put(&self, frame: &Frame, samples: &mut Self::Samples, slot: usize);
-    /// Arranges what was put since the last time.
-    fn arrange(&self, samples: &mut Self::Samples);
-    /// Parts of the particles that are gone through one after the other.
-    fn parts(&self, samples: &Self::Samples) -> usize;
-    /// Nothing yet.
-    fn nothing(&self) -> Self::Sums;
-    /// Adds one part of pairs.
-    fn add(&self, samples: &Self::Samples, part: usize, runs: &[Run], sums: &mut Self::Sums);
-    /// The sums in the order of [`Correlation::add`].
-    fn total(&self, sums: Self::Sums) -> Vec<f64>;
+    /// As [`Correlation::sample`].
+    fn sample(&self, frame: &Frame) -> Self::Sample;
+    /// Adds all pairs of each lag and block, with samples in numbered slots; what comes out must not depend on the number of threads.
+    fn add(&self, samples: &[Option<Self::Sample>], lags: &mut [LagPairs]);
 }
 
 impl<C: Correlation> BatchCorrelation for C {
-    type Samples = Vec<Option<C::Sample>>;
-    type Sums = Vec<f64>;
+    type Sample = C::Sample;
 
     fn width(&self) -> usize {
         Correlation::width(self)
     }
 
-    fn slots(&self, slots: usize) -> Self::Samples {
-        (0..slots).map(|_| None).collect()
+    fn sample(&self, frame: &Frame) -> C::Sample {
+        Correlation::sample(self, frame)
     }
 
-    fn put(&self, frame: &Frame, samples: &mut Self::Samples, slot: usize) {
-        samples[slot] = Some(self.sample(frame));
-    }
-
-    fn arrange(&self, _: &mut Self::Samples) {}
-
-    fn parts(&self, _: &Self::Samples) -> usize {
-        1
-    }
-
-    fn nothing(&self) -> Vec<f64> {
-        vec![0.0; GROUPS * Correlation::width(self)]
-    }
-
-    fn add(&self, samples: &Self::Samples, _: usize, runs: &[Run], sums: &mut Vec<f64>) {
-        for Run { origin, now, pairs } in runs {
-            let slots = |first: &u32| *first as usize..(*first + *pairs) as usize;
-            for pair in samples[slots(origin)].iter().zip(&samples[slots(now)]) {
-                if let (Some(origin), Some(now)) = pair {
-                    Correlation::add(self, origin, now, sums);
+    fn add(&self, samples: &[Option<C::Sample>], lags: &mut [LagPairs]) {
+        lags.par_iter_mut().for_each(|lag| {
+            let mut sums = vec![0.0; GROUPS * Correlation::width(self)];
+            for block in 0..lag.blocks().len() {
+                sums.fill(0.0);
+                for Run { origin, now, pairs } in &lag.blocks()[block].runs {
+                    let slots = |first: &u32| *first as usize..(*first + *pairs) as usize;
+                    for pair in samples[slots(origin)].iter().zip(&samples[slots(now)]) {
+                        if let (Some(origin), Some(now)) = pair {
+                            Correlation::add(self, origin, now, &mut sums);
+                        }
+                    }
                 }
+                lag.add(block, &sums);
             }
-        }
-    }
-
-    fn total(&self, sums: Vec<f64>) -> Vec<f64> {
-        sums
+        });
     }
 }
 
@@ -128,7 +102,7 @@ pub struct PairAverage<C: BatchCorrelation> {
     pub correlation: C,
     lags: Arc<Lags>,
     trajectory: usize,
-    samples: C::Samples,
+    samples: Vec<Option<C::Sample>>,
     free: Vec<u32>,
     /// Origins, then frames whose pairs have not been added yet; in order of time.
     kept: Vec<Kept>,
@@ -171,21 +145,40 @@ pub struct LagSums {
     pub trajectories: Vec<Vec<f64>>,
 }
 
-/// Pairs of one lag and block.
-struct Work {
-    /// Where they are added: number of a [`Total`].
-    total: usize,
-    runs: Vec<Run>,
+/// The pairs of one lag that end at the frames that wait.
+pub struct LagPairs<'a> {
+    blocks: Vec<BlockPairs>,
+    trajectory: usize,
+    sums: &'a mut SumsOfLag,
 }
 
-/// What the pairs of one lag and block add up to while parts are gone through.
-struct Total<S> {
-    /// Number of the lag among those of the thread.
-    place: usize,
+/// Those of one block of time.
+pub struct BlockPairs {
+    /// Number of the block.
     block: usize,
-    sums: Option<S>,
-    /// Additions still to be made.
-    to_come: usize,
+    /// The pairs.
+    pub runs: Vec<Run>,
+}
+
+impl BlockPairs {
+    /// Number of pairs.
+    pub fn pairs(&self) -> u64 {
+        self.runs.iter().map(|run| u64::from(run.pairs)).sum()
+    }
+}
+
+impl LagPairs<'_> {
+    /// Blocks with pairs.
+    pub fn blocks(&self) -> &[BlockPairs] {
+        &self.blocks
+    }
+
+    /// Adds what the pairs at this place of [`LagPairs::blocks`] have added up to, in the order of [`Correlation::add`].
+    pub fn add(&mut self, place: usize, found: &[f64]) {
+        let block = &self.blocks[place];
+        self.sums.pairs += block.pairs();
+        self.sums.add(self.trajectory, block.block, found);
+    }
 }
 
 impl SumsOfLag {
@@ -212,7 +205,7 @@ impl<C: BatchCorrelation> PairAverage<C> {
         let most_waiting = lags.most_origins().div_ceil(2).clamp(FEWEST_WAITING, MOST_WAITING);
         let slots = lags.most_origins() + most_waiting;
         Self {
-            samples: correlation.slots(slots),
+            samples: (0..slots).map(|_| None).collect(),
             correlation,
             lags: Arc::clone(lags),
             trajectory: 0,
@@ -232,11 +225,12 @@ impl<C: BatchCorrelation> PairAverage<C> {
             // No pair leads from one trajectory to another.
             self.trajectory = frame.trajectory;
             self.free.extend(self.kept.drain(..).rev().map(|kept| kept.slot));
+            self.samples.iter_mut().for_each(|sample| *sample = None);
         }
         let Some(slot) = self.free.pop() else {
             unreachable!("a slot for every origin and every frame that waits")
         };
-        self.correlation.put(frame, &mut self.samples, slot as usize);
+        self.samples[slot as usize] = Some(self.correlation.sample(frame));
         let is_origin = self.lags.is_origin(frame.trajectory, frame.tick);
         self.kept.push(Kept { tick: frame.tick, slot, is_origin });
         self.waiting += 1;
@@ -254,50 +248,16 @@ impl<C: BatchCorrelation> PairAverage<C> {
 
     fn add_waiting(&mut self) {
         let Self { correlation, lags, trajectory, samples, free, kept, waiting, sums, .. } = self;
-        correlation.arrange(samples);
-        let (correlation, samples) = (&*correlation, &*samples);
-        let first_waiting = kept.len() - *waiting;
-        let parts = correlation.parts(samples);
-        // A thread that goes through parts keeps one in its cache while it adds all its lags, of few frames at a time; else lags
-        // are dealt out singly, each with all frames.
-        let (hands, frames) =
-            if parts > 1 { (rayon::current_num_threads(), AT_A_TIME) } else { (lags.len(), MOST_WAITING) };
-        let mut dealt: Vec<Vec<(usize, &mut SumsOfLag)>> = (0..hands.max(1)).map(|_| Vec::new()).collect();
-        for (lag, sums) in sums.iter_mut().enumerate() {
-            dealt[lag % hands].push((lag, sums));
-        }
-        dealt.into_par_iter().for_each(|mut hand| {
-            let mut work: Vec<Work> = Vec::new();
-            let mut totals: Vec<Total<C::Sums>> = Vec::new();
-            for ends in kept[first_waiting..].chunks(frames) {
-                for (place, (lag, sums)) in hand.iter_mut().enumerate() {
-                    for (block, runs) in runs_by_block(lags, *trajectory, *lag, kept, ends) {
-                        sums.pairs += runs.iter().map(|run| u64::from(run.pairs)).sum::<u64>();
-                        let total = totals.iter().position(|t| (t.place, t.block) == (place, block));
-                        let total = total.unwrap_or_else(|| {
-                            totals.push(Total { place, block, sums: None, to_come: 0 });
-                            totals.len() - 1
-                        });
-                        totals[total].to_come += parts;
-                        work.push(Work { total, runs });
-                    }
-                }
-            }
-            for part in 0..parts {
-                for Work { total, runs } in &work {
-                    let total = &mut totals[*total];
-                    let sums = total.sums.get_or_insert_with(|| correlation.nothing());
-                    correlation.add(samples, part, runs, sums);
-                    total.to_come -= 1;
-                    if total.to_come == 0 {
-                        let sums = total.sums.take().map_or_else(Vec::new, |sums| correlation.total(sums));
-                        hand[total.place].1.add(*trajectory, total.block, &sums);
-                    }
-                }
-            }
-        });
+        let ends = &kept[kept.len() - *waiting..];
+        let pairs = |(lag, sums)| {
+            let blocks = blocks_of_pairs(lags, *trajectory, lag, kept, ends);
+            LagPairs { blocks, trajectory: *trajectory, sums }
+        };
+        let mut pairs: Vec<LagPairs> = sums.par_iter_mut().enumerate().map(pairs).collect();
+        correlation.add(samples, &mut pairs);
         kept.retain(|kept| {
             if !kept.is_origin {
+                samples[kept.slot as usize] = None;
                 free.push(kept.slot);
             }
             kept.is_origin
@@ -354,13 +314,13 @@ impl<C: BatchCorrelation> PairAverage<C> {
 }
 
 /// Pairs of one lag that end at one of `ends`, by the block of their origins.
-fn runs_by_block(
+fn blocks_of_pairs(
     lags: &Lags,
     trajectory: usize,
     lag: usize,
     kept: &[Kept],
     ends: &[Kept],
-) -> Vec<(usize, Vec<Run>)> {
+) -> Vec<BlockPairs> {
     let then = |now: &Kept| now.tick - lags.ticks(lag);
     let earlier = ends.first().map_or(0, |first| kept.partition_point(|kept| kept.tick < then(first)));
     let mut origins = kept[earlier..].iter().filter(|kept| kept.is_origin).peekable();
@@ -381,7 +341,7 @@ fn runs_by_block(
             now: pairs[0].1.slot,
             pairs: pairs.len() as u32,
         };
-        blocks.push((block, runs.map(run).collect()));
+        blocks.push(BlockPairs { block, runs: runs.map(run).collect() });
         rest = &rest[in_block..];
     }
     blocks
