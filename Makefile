@@ -41,10 +41,10 @@ lint: setup
 test: lint
 	$(CARGO) test --workspace
 
-# A browser is much to install: only for this.
+# A browser is much to install: only for this. Of the whole workspace, or its dependencies would be built again for one package.
 test-report: setup
 	@tools/browser.sh
-	$(CARGO) test --package vitrion-report --features browser-tests --test page
+	$(CARGO) test --workspace --features vitrion-report/browser-tests --test page
 
 bench: build
 	$(VITRION) bench

@@ -140,9 +140,9 @@ fn analyze_within(case: &Case) {
         let (free, nothing) = analyze(&long, observables, case.ample, &out("free"));
         eprintln!("peak memory of {observables}: program {program}, bounded {bounded}, free {free} bytes");
         assert!(bounded < program + case.bound + CONSTANT, "{bounded} bytes, {program} of them the program");
-        // This can fail: all time origins take far more.
+        // This can fail: all time origins take more than the bound, and a quarter of it on top.
         assert!(
-            free > program + case.bound * 3 / 2 + CONSTANT,
+            free > program + case.bound * 5 / 4 + CONSTANT,
             "{free} bytes, {program} of them the program"
         );
         words += &said;
