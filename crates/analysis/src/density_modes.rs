@@ -3,38 +3,41 @@
 //! With fractional coordinates s, k . r = 2 pi n . s. exp(-2 pi i n s) is a product of powers along the three edges, which
 //! are tabulated for a few atoms at a time. Cost: two complex products an atom and wave vector, in f64.
 
-use std::f64::consts::TAU;
+use std::f64::consts::{FRAC_PI_2, TAU};
 
 use glam::{DVec3, IVec3};
 use rayon::prelude::*;
 use vitrion_core::cell::Cell;
+use vitrion_core::cpu::simd::{Kernel, dispatch};
+
+use crate::lanes::Lanes;
+use crate::pair_average::GROUPS;
+use crate::sinc::sine;
 
 /// Atoms whose powers are tabulated together: tables stay in the cache.
-const ATOMS: usize = 32;
-/// Partial sums: independent, so that the compiler can use vector registers.
-const LANES: usize = 4;
-/// Wave vectors that a thread takes at a time.
-const VECTORS: usize = 256;
+const ATOMS: usize = GROUPS;
+/// Wave vectors that a thread takes at a time: so few at least that the powers, which each thread tabulates, do not count, ...
+const FEWEST_VECTORS: usize = 48;
+/// ... and at most so many.
+const MOST_VECTORS: usize = 256;
 
 /// Wave vectors and the species that are summed.
 pub struct DensityModes {
     vectors: Vec<IVec3>,
     most: IVec3,
-    /// Atoms of one species, at most [`ATOMS`] in each; with the species.
-    chunks: Vec<(usize, Vec<usize>)>,
-    kinds: usize,
+    /// For each species its atoms, at most [`ATOMS`] at a time.
+    rows: Vec<Vec<Vec<usize>>>,
 }
 
 impl DensityModes {
     /// `species[j]` is atom j's species, below `kinds`.
     pub fn new(vectors: Vec<IVec3>, species: &[usize], kinds: usize) -> Self {
-        let mut chunks = Vec::new();
-        for kind in 0..kinds {
+        let rows = |kind| {
             let atoms: Vec<usize> = (0..species.len()).filter(|&j| species[j] == kind).collect();
-            chunks.extend(atoms.chunks(ATOMS).map(|chunk| (kind, chunk.to_vec())));
-        }
+            atoms.chunks(ATOMS).map(<[usize]>::to_vec).collect()
+        };
         let most = vectors.iter().fold(IVec3::ZERO, |most, n| most.max(n.abs()));
-        Self { vectors, most, chunks, kinds }
+        Self { vectors, most, rows: (0..kinds).map(rows).collect() }
     }
 
     /// The wave vectors.
@@ -46,70 +49,108 @@ impl DensityModes {
     /// number of threads.
     pub fn evaluate(&self, cell: &Cell, positions: &[DVec3]) -> Vec<[f64; 2]> {
         let fractional: Vec<DVec3> = positions.iter().map(|r| cell.fractional(*r)).collect();
-        self.vectors.par_chunks(VECTORS).flat_map_iter(|vectors| self.sums(vectors, &fractional)).collect()
-    }
-
-    fn sums(&self, vectors: &[IVec3], fractional: &[DVec3]) -> Vec<[f64; 2]> {
-        let mut sums = vec![[0.0; 2]; vectors.len() * self.kinds];
-        for (kind, atoms) in &self.chunks {
-            let powers = [0, 1, 2].map(|axis| {
-                let most = self.most[axis].unsigned_abs() as usize;
-                Powers::new(most, atoms.iter().map(|&j| fractional[j][axis]))
-            });
-            for (vector, n) in vectors.iter().enumerate() {
-                let [re, im] = product(&powers, *n);
-                let sum = &mut sums[vector * self.kinds + kind];
-                sum[0] += re;
-                sum[1] += im;
-            }
-        }
+        let mut sums = vec![[0.0; 2]; self.vectors.len() * self.rows.len()];
+        let each = self.vectors.len().div_ceil(rayon::current_num_threads());
+        let each = each.clamp(FEWEST_VECTORS, MOST_VECTORS);
+        sums.par_chunks_mut(each * self.rows.len()).zip(self.vectors.par_chunks(each)).for_each(
+            |(sums, vectors)| {
+                dispatch(Evaluation { modes: self, vectors, fractional: &fractional, sums });
+            },
+        );
         sums
     }
 }
 
-/// exp(-2 pi i n s) of a few atoms, for n = -most to most.
-struct Powers {
-    most: usize,
-    re: Vec<[f64; ATOMS]>,
-    im: Vec<[f64; ATOMS]>,
+/// Adds rho of some wave vectors.
+struct Evaluation<'a> {
+    modes: &'a DensityModes,
+    vectors: &'a [IVec3],
+    fractional: &'a [DVec3],
+    sums: &'a mut [[f64; 2]],
 }
 
-impl Powers {
-    fn new(most: usize, s: impl Iterator<Item = f64>) -> Self {
-        let mut re = vec![[0.0; ATOMS]; 2 * most + 1];
-        let mut im = vec![[0.0; ATOMS]; 2 * most + 1];
-        // Places without an atom stay zero.
-        for (atom, s) in s.enumerate() {
-            let (sin, cos) = (-TAU * (s - s.floor())).sin_cos();
-            let (mut x, mut y) = (1.0, 0.0);
-            for n in 0..=most {
-                (re[most + n][atom], im[most + n][atom]) = (x, y);
-                (re[most - n][atom], im[most - n][atom]) = (x, -y);
-                (x, y) = (x * cos - y * sin, x * sin + y * cos);
+impl Kernel for Evaluation<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+    fn run(self) {
+        let Self { modes: DensityModes { most, rows, .. }, vectors, fractional, sums } = self;
+        let kinds = rows.len();
+        let mut powers = most.to_array().map(|most| Powers::new(most.unsigned_abs() as usize));
+        for (kind, rows) in rows.iter().enumerate() {
+            let mut lanes = vec![ZERO; vectors.len()];
+            for atoms in rows {
+                for (axis, powers) in powers.iter_mut().enumerate() {
+                    powers.tabulate(atoms.iter().map(|&j| fractional[j][axis]));
+                }
+                for (n, lanes) in vectors.iter().zip(&mut lanes) {
+                    add_product(&powers, *n, lanes);
+                }
+            }
+            for (sums, lanes) in sums.chunks_exact_mut(kinds).zip(&lanes) {
+                sums[kind] = lanes.map(|part| part.iter().sum());
             }
         }
-        Self { most, re, im }
-    }
-
-    fn of(&self, n: i32) -> (&[f64; ATOMS], &[f64; ATOMS]) {
-        let place =
-            if n < 0 { self.most - n.unsigned_abs() as usize } else { self.most + n.unsigned_abs() as usize };
-        (&self.re[place], &self.im[place])
     }
 }
 
-fn product([x, y, z]: &[Powers; 3], n: IVec3) -> [f64; 2] {
-    let ((xr, xi), (yr, yi), (zr, zi)) = (x.of(n.x), y.of(n.y), z.of(n.z));
-    let (mut re, mut im) = ([0.0; LANES], [0.0; LANES]);
-    for first in (0..ATOMS).step_by(LANES) {
-        for lane in 0..LANES {
-            let j = first + lane;
-            let (pr, pi) = (xr[j] * yr[j] - xi[j] * yi[j], xr[j] * yi[j] + xi[j] * yr[j]);
-            re[lane] += pr * zr[j] - pi * zi[j];
-            im[lane] += pr * zi[j] + pi * zr[j];
+/// A complex number of each of a few atoms: real and imaginary parts.
+type Complex = [Lanes; 2];
+const ZERO: Complex = [[0.0; ATOMS]; 2];
+
+/// exp(-2 pi i n s) of a few atoms, for n = 0 to most.
+struct Powers(Vec<Complex>);
+
+impl Powers {
+    fn new(most: usize) -> Self {
+        Self(vec![ZERO; most + 1])
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn tabulate(&mut self, s: impl Iterator<Item = f64>) {
+        // Places without an atom are zero.
+        let (mut angles, mut power) = ([0.0; ATOMS], ZERO);
+        for (atom, s) in s.enumerate() {
+            angles[atom] = -TAU * (s - s.floor());
+            power[0][atom] = 1.0;
+        }
+        let (mut sin, mut cos) = ([0.0; ATOMS], [0.0; ATOMS]);
+        for atom in 0..ATOMS {
+            (sin[atom], cos[atom]) = (sine(angles[atom]), sine(angles[atom] + FRAC_PI_2));
+        }
+        for place in &mut self.0 {
+            *place = power;
+            let [x, y] = *place;
+            for atom in 0..ATOMS {
+                power[0][atom] = x[atom] * cos[atom] - y[atom] * sin[atom];
+                power[1][atom] = x[atom] * sin[atom] + y[atom] * cos[atom];
+            }
         }
     }
-    [re.iter().sum(), im.iter().sum()]
+
+    /// The power |n|, and the sign of its imaginary part in the power n.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn of(&self, n: i32) -> (&Complex, f64) {
+        (&self.0[n.unsigned_abs() as usize], if n < 0 { -1.0 } else { 1.0 })
+    }
+}
+
+/// Adds the product of three powers, for each atom.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn add_product([x, y, z]: &[Powers; 3], n: IVec3, sums: &mut Complex) {
+    let (([xr, xi], x_sign), ([yr, yi], y_sign), ([zr, zi], z_sign)) = (x.of(n.x), y.of(n.y), z.of(n.z));
+    let [mut re, mut im] = *sums;
+    for j in 0..ATOMS {
+        let (xi, yi, zi) = (x_sign * xi[j], y_sign * yi[j], z_sign * zi[j]);
+        let (pr, pi) = (xr[j] * yr[j] - xi * yi, xr[j] * yi + xi * yr[j]);
+        re[j] += pr * zr[j] - pi * zi;
+        im[j] += pr * zi + pi * zr[j];
+    }
+    *sums = [re, im];
 }
 
 #[cfg(test)]

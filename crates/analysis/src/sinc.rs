@@ -1,4 +1,4 @@
-//! sin x / x of many numbers at once.
+//! sin x and sin x / x of many numbers at once.
 //!
 //! x - k pi, with k the integer nearest to x/pi, is formed with pi in three parts whose leading ones have few enough bits for exact
 //! products (Cody and Waite, Software Manual for the Elementary Functions (1980)); sin of the remainder, at most pi/2, is
@@ -30,24 +30,30 @@ const SERIES: [f64; 10] = [
     -1.0 / 6.0,
 ];
 
-/// sin x / x of each x >= 0; 1 at 0.
+/// sin x for |x| < 1e6. In a loop over [`Lanes`] the compiler vectorises it.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+pub fn sine(x: f64) -> f64 {
+    let rounded = x * FRAC_1_PI + ROUNDER;
+    let k = rounded - ROUNDER;
+    let r = ((x - k * PI_HIGH) - k * PI_MIDDLE) - k * PI_LOW;
+    let square = r * r;
+    let mut series = SERIES[0];
+    for coefficient in &SERIES[1..] {
+        series = series * square + coefficient;
+    }
+    let sine = r + r * square * series;
+    // sin(r + k pi) = (-1)^k sin r: the lowest bit of k goes to the sign.
+    f64::from_bits(sine.to_bits() ^ (rounded.to_bits() << 63))
+}
+
+/// sin x / x of each x; 1 at 0.
+#[inline(always)]
+#[allow(clippy::inline_always)]
 pub fn sinc(x: &Lanes) -> Lanes {
     let mut result = [0.0; GROUPS];
     for (result, &x) in result.iter_mut().zip(x) {
-        let rounded = x * FRAC_1_PI + ROUNDER;
-        let k = rounded - ROUNDER;
-        let r = ((x - k * PI_HIGH) - k * PI_MIDDLE) - k * PI_LOW;
-        let square = r * r;
-        let mut series = SERIES[0];
-        for coefficient in &SERIES[1..] {
-            series = series * square + coefficient;
-        }
-        let sine = r + r * square * series;
-        // sin(r + k pi) = (-1)^k sin r: the lowest bit of k goes to the sign.
-        let sine = f64::from_bits(sine.to_bits() ^ (rounded.to_bits() << 63));
-        *result = if x == 0.0 { 1.0 } else { sine / x };
+        *result = if x == 0.0 { 1.0 } else { sine(x) / x };
     }
     result
 }
@@ -65,6 +71,7 @@ mod tests {
             let turn = f64::from(i) * std::f64::consts::FRAC_PI_2;
             let xs: Lanes = std::array::from_fn(|lane| if lane % 2 == 0 { x } else { turn });
             let found = sinc(&xs);
+            assert_eq!(xs.map(|x| sine(-x)), xs.map(|x| -sine(x)));
             for (x, found) in xs.iter().zip(found) {
                 let exact = if *x == 0.0 { 1.0 } else { x.sin() / x };
                 // Of sin x / x itself near zero, of sin x elsewhere.
