@@ -41,7 +41,7 @@ lint: setup
 test: lint
 	$(CARGO) test --workspace
 
-# A browser is much to install: only for this. Of the whole workspace, or its dependencies would be built again for one package.
+# A browser is much to install: only for this. Of the whole workspace: for one package more would be built again.
 test-report: setup
 	@tools/browser.sh
 	$(CARGO) test --workspace --features vitrion-report/browser-tests --test page
