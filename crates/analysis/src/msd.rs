@@ -302,6 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn few_origins_are_paired_with_their_own_frames() {
+        let ticks: Vec<i64> = (0..2000).collect();
+        let at = |frame: usize| (0..40).map(|i| DVec3::X * f64::from(i) * frame as f64).collect();
+        let inputs = Synthetic::new(&[0; 40], ticks, 1.0, cell(), at).inputs();
+        // <v^2> of 0, 1 ... 39, whatever the pairs; sums of integers are exact.
+        let square = f64::from((0..40).map(|v| v * v).sum::<i32>()) / 40.0;
+        for origins in [3, 40, 700] {
+            for point in &measure(&inputs, origins)[0].points {
+                assert!((point.msd - square * point.lag * point.lag).abs() < 1e-12 * point.msd, "{point:?}");
+                assert!(point.pairs <= origins as u64, "{point:?}");
+            }
+        }
+    }
+
+    #[test]
     fn sums_are_the_same_for_any_number_of_threads() {
         let ticks: Vec<i64> = (0..400).collect();
         // More shares than threads, and gaps.
