@@ -34,9 +34,9 @@ const SMALL: Case = Case {
     // Also what is kept of each ion.
     observables: &[CORRELATIONS[0], CORRELATIONS[1], "jumps"],
 };
-/// 480 kB a frame: 5 GB.
+/// 576 kB a frame: 6 GB.
 const LARGE: Case = Case {
-    atoms: 20_000,
+    atoms: 24_000,
     frames: 10_500,
     memory: "512MB",
     bound: 512_000_000,
@@ -105,7 +105,7 @@ fn a_trajectory_larger_than_the_memory_stays_within_it() {
 }
 
 #[test]
-#[ignore = "writes 5 GB and takes ten minutes in a release build: `make validate`"]
+#[ignore = "writes 6 GB and takes ten minutes in a release build: `make validate`"]
 fn five_gigabytes_stay_within_512_megabytes() {
     analyze_within(&LARGE);
 }
@@ -140,9 +140,9 @@ fn analyze_within(case: &Case) {
         let (free, nothing) = analyze(&long, observables, case.ample, &out("free"));
         eprintln!("peak memory of {observables}: program {program}, bounded {bounded}, free {free} bytes");
         assert!(bounded < program + case.bound + CONSTANT, "{bounded} bytes, {program} of them the program");
-        // This can fail: all time origins take more than the bound, and a quarter of it on top.
+        // This can fail: all time origins take far more.
         assert!(
-            free > program + case.bound * 5 / 4 + CONSTANT,
+            free > program + case.bound * 3 / 2 + CONSTANT,
             "{free} bytes, {program} of them the program"
         );
         words += &said;
