@@ -106,7 +106,7 @@ fn a_trajectory_larger_than_the_memory_stays_within_it() {
 
 #[test]
 #[ignore = "writes 6 GB and takes ten minutes in a release build: `make validate`"]
-fn five_gigabytes_stay_within_512_megabytes() {
+fn six_gigabytes_stay_within_512_megabytes() {
     analyze_within(&LARGE);
 }
 
