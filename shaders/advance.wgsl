@@ -1,10 +1,14 @@
 // Fourth dispatch: one workgroup a replica ends a step and begins the next. Ending: half kick, barostat, thermostat chains.
 // Beginning: chains, barostat, half kick, drift and rotation, new atom positions, and whether the lists still hold.
-// Both halves write what they have to memory, so that a run has the same bits wherever it is cut into chunks.
+// Both halves store what they have, so that a run has the same bits wherever it is cut into chunks. Within a dispatch threads tell one
+// another by workgroup memory alone; a body's words are always those of one thread.
+//
+// What is summed over many steps (velocities, angular momenta, chains, strain, work) is a wide integer (`wide.wgsl`). Increments are f32.
 //
 // NO_SQUISH (Miller et al. 2002, doi:10.1063/1.1473654) in terms of the angular momentum L in the body frame: the free rotation about
 // body axis k turns q by L_k t/I_k about that axis and L by the opposite angle. Chains: Martyna, Klein, Tuckerman 1992
 // (doi:10.1063/1.463940), factorised as in doi:10.1080/00268979600100761 with Yoshida's weights; barostat: MTK, isotropic.
+// The pressure is that of `vitrion_core::pressure`: all virials, that of the tail among them, less those of the arms.
 
 @group(0) @binding(0) var<storage, read> tables: array<u32>;
 @group(0) @binding(1) var<storage, read_write> replicas: array<Replica>;
@@ -12,27 +16,37 @@
 @group(0) @binding(3) var<storage, read> forces: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> reciprocal_forces: array<i32>;
 @group(0) @binding(5) var<storage, read> partials: array<f32>;
-// Eight sections of one vec4 a body: centre, unwrapped position (low words, high words), velocity (high, low parts),
-// orientation, angular momentum in the body frame (high, low parts).
+// Sections of one vec4 a body.
 @group(0) @binding(6) var<storage, read_write> bodies: array<vec4<u32>>;
 // Set points and what is due at each step of two chunks, then what was sampled.
 @group(0) @binding(7) var<storage, read_write> stream: array<vec4<f32>>;
 
+// m v v (xx, yy, zz, xy, xz, yz), momentum, twice the rotational energy, virial (xx ... yz); summed in two halves of eight.
 const SUMS: u32 = 16u;
-var<workgroup> partial_sums: array<f32, 4112>;
-var<workgroup> totals: array<f32, 16>;
+const HALF_SUMS: u32 = 8u;
+var<workgroup> partial_sums: array<f32, 2056>;
+var<workgroup> totals: array<f32, SUMS>;
 var<workgroup> largest_displacement: atomic<u32>;
 var<workgroup> run_flags: u32;
-// What one thread has worked out for all: factors less one of the two half chains, translation and rotation; momentum over mass.
-var<workgroup> end_scale: vec2<f32>;
-var<workgroup> begin_scale: vec2<f32>;
+// The step that is done; strain rate; what its chain sees of translation, rotation and barostat: twice the kinetic energy. Thread 0 reads them
+// from the replica at the beginning and stores them at the end.
+var<workgroup> step_done: u32;
+var<workgroup> strain_rate: vec2<u32>;
+var<workgroup> twice_kinetic: array<f32, 2>;
+var<workgroup> virial_trace: f32;
+// What one thread has worked out for all: factors less one of the two half chains; g eta_1 + eta_2 + eta_3 of the chains.
+var<workgroup> end_scale: array<f32, 3>;
+var<workgroup> begin_scale: array<f32, 3>;
+var<workgroup> reduced_potential: array<f32, 3>;
+// Momentum over mass.
 var<workgroup> drift_velocity: vec3<f32>;
 // Less one of the decay, and impulse, of a half kick under the barostat: at the end and at the beginning of a step.
 var<workgroup> end_kick: vec2<f32>;
 var<workgroup> begin_kick: vec2<f32>;
-// Centres move by this time times their velocity (ps); the cell to which they move.
+// Centres move by this time times their velocity (ps); the cell to which they move; strain of half a step.
 var<workgroup> drift_time: f32;
 var<workgroup> new_growth: f32;
+var<workgroup> half_strain: f32;
 
 const ENDS: u32 = 1u;
 const BEGINS: u32 = 2u;
@@ -44,6 +58,12 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     if thread == 0u {
         run_flags = what_to_do(replica);
         atomicStore(&largest_displacement, 0u);
+        step_done = replicas[replica].step;
+        strain_rate = replicas[replica].strain_rate;
+        twice_kinetic[0] = replicas[replica].twice_translational;
+        twice_kinetic[1] = replicas[replica].twice_rotational;
+        virial_trace = replicas[replica].virial_trace;
+        end_kick = kick_factors(replica);
     }
     let flags = workgroupUniformLoad(&run_flags);
     if flags == 0u {
@@ -51,10 +71,6 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
     let ends = (flags & ENDS) != 0u;
     let begins = (flags & BEGINS) != 0u;
-    if thread == 0u {
-        end_kick = kick_factors(replica);
-    }
-    workgroupBarrier();
     if ends || (flags & SUMS_AFRESH) != 0u {
         half_kick_and_sums(replica, thread, ends);
         workgroupBarrier();
@@ -65,89 +81,83 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
     if ends {
         // Chains of the second half: the three do not know of one another.
-        half_chains(replica, thread, replicas[replica].step + 1u, true);
-        storageBarrier();
+        half_chain(replica, thread, step_done + 1u, true);
         workgroupBarrier();
         if thread == 0u {
             sample_stress(replica);
         }
         scale_velocities(replica, thread);
-        storageBarrier();
-        workgroupBarrier();
         sample_centres(replica, thread);
         // Nobody counts on before everybody has looked at the count.
         workgroupBarrier();
         if thread == 0u {
-            replicas[replica].step += 1u;
-            replicas[replica].rebuild = 0u;
+            step_done += 1u;
         }
-        storageBarrier();
         workgroupBarrier();
     }
-    if !begins {
+    if begins {
+        half_chain(replica, thread, step_done, false);
+        workgroupBarrier();
         if thread == 0u {
-            replicas[replica].phase = AT_REST;
+            begin_step(replica);
         }
-        return;
-    }
-    half_chains(replica, thread, replicas[replica].step, false);
-    storageBarrier();
-    workgroupBarrier();
-    if thread == 0u {
-        begin_step(replica);
-    }
-    storageBarrier();
-    workgroupBarrier();
-    move_bodies(replica, thread);
-    storageBarrier();
-    workgroupBarrier();
-    for (var index = thread; index < 3u * N_ATOMS; index += 256u) {
-        reciprocal_forces[3u * replica * N_ATOMS + index] = 0;
+        workgroupBarrier();
+        move_bodies(replica, thread);
+        workgroupBarrier();
     }
     if thread == 0u {
-        check_list(replica);
-        replicas[replica].phase = MID_STEP;
+        replicas[replica].step = step_done;
+        replicas[replica].strain_rate = strain_rate;
+        replicas[replica].twice_translational = twice_kinetic[0];
+        replicas[replica].twice_rotational = twice_kinetic[1];
+        replicas[replica].virial_trace = virial_trace;
+        replicas[replica].phase = select(AT_REST, MID_STEP, begins);
+        if ends || (flags & SUMS_AFRESH) != 0u {
+            replicas[replica].rebuild = 0u;
+        }
+        if begins {
+            check_list(replica);
+        }
     }
 }
 
 fn what_to_do(replica: u32) -> u32 {
     if atomicLoad(&replicas[replica].status) != 0u {
+        replicas[replica].standing = 1u;
         return 0u;
     }
-    let phase = replicas[replica].phase;
-    // Counting the step that ends now.
-    let done = replicas[replica].step + select(0u, 1u, phase == MID_STEP);
-    let begins = select(0u, BEGINS, done != replicas[replica].last_step);
-    switch phase {
-        case AT_REST: { return begins; }
-        case MID_STEP: { return ENDS | begins; }
-        case EVALUATE: { return SUMS_AFRESH | begins; }
-        default: { return begins; }
+    if tables[COMMAND] == EVALUATE {
+        return SUMS_AFRESH;
     }
+    let ends = replicas[replica].phase == MID_STEP;
+    // Counting the step that ends now.
+    let done = replicas[replica].step + select(0u, 1u, ends);
+    return select(0u, ENDS, ends) | select(0u, BEGINS, done != tables[LAST_STEP]);
 }
 
 // ---- bodies
 
 fn body_word(section: u32, replica: u32, body: u32) -> u32 {
-    return (section * N_REPLICAS + replica) * N_BODIES + body;
+    return (replica * SECTIONS + section) * N_BODIES + body;
 }
 
-fn load_two(section: u32, replica: u32, body: u32) -> Two {
-    return Two(
-        bitcast<vec3<f32>>(bodies[body_word(section, replica, body)].xyz),
-        bitcast<vec3<f32>>(bodies[body_word(section + 1u, replica, body)].xyz));
+fn load_wide(section: u32, replica: u32, body: u32) -> Wide3 {
+    return Wide3(bodies[body_word(section, replica, body)].xyz, bodies[body_word(section + 1u, replica, body)].xyz);
 }
 
-fn store_two(section: u32, replica: u32, body: u32, number: Two) {
-    bodies[body_word(section, replica, body)] = vec4(bitcast<vec3<u32>>(number.high), 0u);
-    bodies[body_word(section + 1u, replica, body)] = vec4(bitcast<vec3<u32>>(number.low), 0u);
+fn store_wide(section: u32, replica: u32, body: u32, number: Wide3) {
+    bodies[body_word(section, replica, body)] = vec4(number.low, 0u);
+    bodies[body_word(section + 1u, replica, body)] = vec4(number.high, 0u);
 }
 
-const CENTRE: u32 = 0u;
-const UNWRAPPED: u32 = 1u;
-const VELOCITY: u32 = 3u;
-const ORIENTATION: u32 = 5u;
-const ANGULAR_MOMENTUM: u32 = 6u;
+fn velocity_of(number: Wide3) -> vec3<f32> {
+    return of_wide3(number, VELOCITY_UNITS);
+}
+
+fn momentum_of(number: Wide3) -> vec3<f32> {
+    return of_wide3(number, MOMENTUM_UNITS);
+}
+
 const POINT: u32 = 0xffffffffu;
 // Orientations are integers of 2^-30.
 const QUATERNION_UNIT: f32 = 9.31322575e-10;
@@ -156,17 +166,31 @@ fn orientation_of(replica: u32, body: u32) -> vec4<i32> {
     return bitcast<vec4<i32>>(bodies[body_word(ORIENTATION, replica, body)]);
 }
 
-// Rotation matrix (columns) of a quaternion (w, x, y, z).
-fn rotation(fixed: vec4<i32>) -> mat3x3<f32> {
+// Columns of the rotation matrix of a quaternion (w, x, y, z).
+struct Rotation {
+    x: vec3<f32>,
+    y: vec3<f32>,
+    z: vec3<f32>,
+}
+
+fn rotation(fixed: vec4<i32>) -> Rotation {
     let q = vec4<f32>(fixed) * QUATERNION_UNIT;
     let w = q.x;
     let x = q.y;
     let y = q.z;
     let z = q.w;
-    return mat3x3(
-        vec3(1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)),
-        vec3(2.0 * (x * y - w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z + w * x)),
-        vec3(2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y)));
+    return Rotation(
+        vec3(fma(-2.0, fma(y, y, z * z), 1.0), 2.0 * fma(x, y, w * z), 2.0 * fma(x, z, -(w * y))),
+        vec3(2.0 * fma(x, y, -(w * z)), fma(-2.0, fma(x, x, z * z), 1.0), 2.0 * fma(y, z, w * x)),
+        vec3(2.0 * fma(x, z, w * y), 2.0 * fma(y, z, -(w * x)), fma(-2.0, fma(x, x, y * y), 1.0)));
+}
+
+fn to_laboratory(turn: Rotation, v: vec3<f32>) -> vec3<f32> {
+    return columns3(turn.x, turn.y, turn.z, v);
+}
+
+fn to_body(turn: Rotation, v: vec3<f32>) -> vec3<f32> {
+    return vec3(dot3(turn.x, v), dot3(turn.y, v), dot3(turn.z, v));
 }
 
 struct BodyForce {
@@ -182,7 +206,7 @@ fn atom_force(replica: u32, atom: u32) -> vec3<f32> {
     let index = replica * N_ATOMS + atom;
     let mesh_force = vec3<f32>(vec3(
         reciprocal_forces[3u * index], reciprocal_forces[3u * index + 1u], reciprocal_forces[3u * index + 2u]));
-    return forces[index].xyz + mesh_force / FORCE_UNITS;
+    return fma(mesh_force, vec3(1.0 / FORCE_UNITS), forces[index].xyz);
 }
 
 fn body_force(replica: u32, body: u32) -> BodyForce {
@@ -198,13 +222,13 @@ fn body_force(replica: u32, body: u32) -> BodyForce {
     var torque = vec3(0.0);
     for (var a = 0u; a < tables[entry + 1u]; a++) {
         let f = atom_force(replica, first + a);
-        let arm = turn * arm_of(kind, a);
+        let arm = to_laboratory(turn, arm_of(kind, a));
         result.force += f;
-        torque += cross(arm, f);
-        result.arms_diagonal += arm * f;
-        result.arms_off += 0.5 * (arm.xxy * f.yzz + arm.yzz * f.xxy);
+        torque += cross3(arm, f);
+        result.arms_diagonal = fma(arm, f, result.arms_diagonal);
+        result.arms_off = fma(0.5 * arm.xxy, f.yzz, fma(0.5 * arm.yzz, f.xxy, result.arms_off));
     }
-    result.torque = transpose(turn) * torque;
+    result.torque = to_body(turn, torque);
     return result;
 }
 
@@ -226,7 +250,6 @@ fn inverse_moments(kind: u32) -> vec3<f32> {
 
 fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
     let half = 0.5 * replicas[replica].timestep;
-    // m v v (xx, yy, zz, xy, xz, yz), momentum, twice the rotational energy, virial.
     var kinetic_diagonal = vec3(0.0);
     var kinetic_off = vec3(0.0);
     var momentum = vec3(0.0);
@@ -237,25 +260,31 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
         let entry = BODIES + body * BODY_WORDS;
         let mass = table_float(entry + 3u);
         let f = body_force(replica, body);
-        var velocity = load_two(VELOCITY, replica, body);
+        var velocity = load_wide(VELOCITY, replica, body);
         if kicks {
             velocity = kicked(velocity, f.force, mass, end_kick);
-            store_two(VELOCITY, replica, body, velocity);
+            store_wide(VELOCITY, replica, body, velocity);
         }
-        let v = velocity.high;
-        kinetic_diagonal += mass * v * v;
-        kinetic_off += mass * v.xxy * v.yzz;
-        momentum += mass * v;
+        let v = velocity_of(velocity);
+        let mv = mass * v;
+        kinetic_diagonal = fma(mv, v, kinetic_diagonal);
+        kinetic_off = fma(mv.xxy, v.yzz, kinetic_off);
+        momentum = fma(vec3(mass), v, momentum);
         virial_diagonal -= f.arms_diagonal;
         virial_off -= f.arms_off;
         let kind = tables[entry + 2u];
         if kind != POINT {
-            var l = load_two(ANGULAR_MOMENTUM, replica, body);
+            var l = load_wide(ANGULAR_MOMENTUM, replica, body);
             if kicks {
-                l = add_two(l, half * f.torque);
-                store_two(ANGULAR_MOMENTUM, replica, body, l);
+                l = add_wide3(l, half * f.torque, MOMENTUM_UNITS);
+                store_wide(ANGULAR_MOMENTUM, replica, body, l);
             }
-            rotational += dot(l.high * l.high, inverse_moments(kind));
+            let lf = momentum_of(l);
+            let inverse = inverse_moments(kind);
+            rotational = fma(lf.x * lf.x, inverse.x, fma(lf.y * lf.y, inverse.y, fma(lf.z * lf.z, inverse.z, rotational)));
+        }
+        if beyond_range {
+            out_of_range(replica, body);
         }
     }
     if VIRIAL {
@@ -274,36 +303,43 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
             virial_off += vec3(partials[at + 4u], partials[at + 5u], partials[at + 6u]);
         }
     }
-    var mine = array<f32, 16>(
+    sum_over_threads(thread, 0u, array<f32, HALF_SUMS>(
         kinetic_diagonal.x, kinetic_diagonal.y, kinetic_diagonal.z, kinetic_off.x, kinetic_off.y, kinetic_off.z,
-        momentum.x, momentum.y, momentum.z, rotational,
-        virial_diagonal.x, virial_diagonal.y, virial_diagonal.z, virial_off.x, virial_off.y, virial_off.z);
-    for (var k = 0u; k < SUMS; k++) {
-        partial_sums[k * 257u + thread] = mine[k];
+        momentum.x, momentum.y));
+    workgroupBarrier();
+    sum_over_threads(thread, HALF_SUMS, array<f32, HALF_SUMS>(
+        momentum.z, rotational,
+        virial_diagonal.x, virial_diagonal.y, virial_diagonal.z, virial_off.x, virial_off.y, virial_off.z));
+}
+
+// Sums eight numbers over the threads into `totals` from `first` on. 32 threads a sum, eight numbers a thread: always in this order.
+fn sum_over_threads(thread: u32, first: u32, mine: array<f32, HALF_SUMS>) {
+    var numbers = mine;
+    for (var k = 0u; k < HALF_SUMS; k++) {
+        partial_sums[k * 257u + thread] = numbers[k];
     }
     workgroupBarrier();
-    // Sixteen threads a sum, sixteen numbers a thread: always in this order.
-    let k = thread / 16u;
-    let at = k * 257u + (thread % 16u) * 16u;
+    let at = (thread / 32u) * 257u + (thread % 32u) * 8u;
     var sum = 0.0;
-    for (var i = 0u; i < 16u; i++) {
+    for (var i = 0u; i < 8u; i++) {
         sum += partial_sums[at + i];
     }
     workgroupBarrier();
     partial_sums[thread] = sum;
     workgroupBarrier();
-    if thread < SUMS {
+    if thread < HALF_SUMS {
         var total = 0.0;
-        for (var i = 0u; i < 16u; i++) {
-            total += partial_sums[thread * 16u + i];
+        for (var i = 0u; i < 32u; i++) {
+            total += partial_sums[thread * 32u + i];
         }
-        totals[thread] = total;
+        totals[first + thread] = total;
     }
 }
 
 // v exp(-a e t) + F/m t exp(-a e t/2) sinh(x)/x, with `factors` = (exp(-a e t) - 1, impulse); without a barostat v + F t/m.
-fn kicked(velocity: Two, force: vec3<f32>, mass: f32, factors: vec2<f32>) -> Two {
-    return add_two(velocity, velocity.high * factors.x + force * (factors.y / mass));
+fn kicked(velocity: Wide3, force: vec3<f32>, mass: f32, factors: vec2<f32>) -> Wide3 {
+    let change = fma(vec3(factors.x), velocity_of(velocity), force * (factors.y / mass));
+    return add_wide3(velocity, change, VELOCITY_UNITS);
 }
 
 fn kick_factors(replica: u32) -> vec2<f32> {
@@ -311,79 +347,84 @@ fn kick_factors(replica: u32) -> vec2<f32> {
     if replicas[replica].ensemble != NPT {
         return vec2(0.0, half);
     }
-    let x = 0.5 * replicas[replica].constants.y * replicas[replica].strain_rate.x * half;
+    let x = 0.5 * replicas[replica].coupling * of_wide(strain_rate, STRAIN_UNITS) * half;
     let decay = exponential_minus_one(-x);
     return vec2(decay * (2.0 + decay), half * (1.0 + decay) * sinh_over_argument(x));
 }
 
-// Takes the motion of the centre of mass off the sums, and lets the barostat feel the pressure.
+// Takes the motion of the centre of mass off the sums, completes the virial, and lets the barostat feel the pressure.
 fn end_of_step(replica: u32, ends: bool) {
-    let total_mass = replicas[replica].constants.z;
+    let total_mass = replicas[replica].total_mass;
     let p = vec3(totals[6], totals[7], totals[8]);
     drift_velocity = select(vec3(0.0), p / total_mass, ends);
     if ends {
-        totals[0] -= p.x * p.x / total_mass;
-        totals[1] -= p.y * p.y / total_mass;
-        totals[2] -= p.z * p.z / total_mass;
-        totals[3] -= p.x * p.y / total_mass;
-        totals[4] -= p.x * p.z / total_mass;
-        totals[5] -= p.y * p.z / total_mass;
+        let v = p / total_mass;
+        totals[0] = fma(-p.x, v.x, totals[0]);
+        totals[1] = fma(-p.y, v.y, totals[1]);
+        totals[2] = fma(-p.z, v.z, totals[2]);
+        totals[3] = fma(-p.x, v.y, totals[3]);
+        totals[4] = fma(-p.x, v.z, totals[4]);
+        totals[5] = fma(-p.y, v.z, totals[5]);
     }
-    let twice_kinetic = totals[0] + totals[1] + totals[2];
-    let virial = totals[10] + totals[11] + totals[12];
-    replicas[replica].sums = vec4(twice_kinetic, totals[9], virial, 0.0);
+    let tail = replicas[replica].tail_virial;
+    let per_volume = 1.0 / replicas[replica].volume;
+    for (var k = 10u; k < 13u; k++) {
+        totals[k] = fma(tail, per_volume, totals[k]);
+    }
+    twice_kinetic[0] = totals[0] + totals[1] + totals[2];
+    twice_kinetic[1] = totals[9];
+    virial_trace = totals[10] + totals[11] + totals[12];
     if ends && replicas[replica].ensemble == NPT {
-        let pressure = stream[set_point(replica, replicas[replica].step + 1u)].y;
-        kick_barostat(replica, pressure);
+        kick_barostat(replica, stream[set_point(replica, step_done + 1u)].y);
     }
-    end_scale = vec2(0.0);
 }
 
+// Half a step of W de/dt = tr W_mol + a sum m v^2 - 3 P V.
 fn kick_barostat(replica: u32, pressure: f32) {
-    let constants = replicas[replica].constants;
-    let sums = replicas[replica].sums;
-    let acceleration = (sums.z + constants.y * sums.x - 3.0 * pressure * replicas[replica].volume) / constants.x;
-    replicas[replica].strain_rate = add_two_scalar(replicas[replica].strain_rate, 0.5 * replicas[replica].timestep * acceleration);
+    let acceleration = fma(-3.0 * pressure, replicas[replica].volume,
+        fma(replicas[replica].coupling, twice_kinetic[0], virial_trace)) / replicas[replica].barostat_mass;
+    strain_rate = add_wide(strain_rate, to_wide(0.5 * replicas[replica].timestep * acceleration, STRAIN_UNITS));
 }
 
-// ---- chains
-
-// The stream holds a ring of steps: a power of two, so that their low words count on past 2^32.
-fn set_point(replica: u32, number: u32) -> u32 {
-    return 2u * (replica * SLOTS + number % SLOTS);
+// Place of the set points (kT, pressure, their changes over the step that begins there) of a step, and behind it of what is due at it.
+fn set_point(replica: u32, step: u32) -> u32 {
+    return 2u * ((step % SLOTS) * n_replicas() + replica);
 }
 
-// Half a step of the chain of translations (thread 0), rotations (thread 1) and the barostat (thread 2).
-fn half_chains(replica: u32, thread: u32, number: u32, at_end: bool) {
+// Half a step of the chains: a thread each for translation, rotation and the barostat.
+fn half_chain(replica: u32, thread: u32, number: u32, at_end: bool) {
     if thread > 2u {
         return;
     }
-    if replicas[replica].ensemble == NVE {
-        if thread == 0u {
-            begin_scale = vec2(0.0);
+    let ensemble = replicas[replica].ensemble;
+    var scale = 0.0;
+    if ensemble == NPT || (ensemble == NVT && thread < 2u) {
+        var kinetic: f32;
+        if thread == 2u {
+            let rate = of_wide(strain_rate, STRAIN_UNITS);
+            kinetic = replicas[replica].barostat_mass * rate * rate;
+        } else {
+            kinetic = twice_kinetic[thread];
         }
-        return;
+        let kt = stream[set_point(replica, number)].x;
+        var chain = replicas[replica].chains[thread];
+        scale = propagate(&chain, kinetic, kt, 0.5 * replicas[replica].timestep);
+        replicas[replica].chains[thread] = chain;
+        reduced_potential[thread] = reduced_potential_of(chain);
+        if thread == 2u {
+            let rate = of_wide(strain_rate, STRAIN_UNITS);
+            strain_rate = add_wide(strain_rate, to_wide(rate * scale, STRAIN_UNITS));
+        } else {
+            twice_kinetic[thread] = kinetic * (1.0 + scale) * (1.0 + scale);
+        }
+        if beyond_range {
+            out_of_range(replica, 0u);
+        }
     }
-    let kt = stream[set_point(replica, number)].x;
-    let half = 0.5 * replicas[replica].timestep;
-    if thread == 0u {
-        var chain = replicas[replica].translation;
-        let scale = propagate(&chain, replicas[replica].sums.x, kt, half);
-        replicas[replica].translation = chain;
-        replicas[replica].sums.x *= (1.0 + scale) * (1.0 + scale);
-        if at_end { end_scale.x = scale; } else { begin_scale.x = scale; }
-    } else if thread == 1u {
-        var chain = replicas[replica].rotation;
-        let scale = propagate(&chain, replicas[replica].sums.y, kt, half);
-        replicas[replica].rotation = chain;
-        replicas[replica].sums.y *= (1.0 + scale) * (1.0 + scale);
-        if at_end { end_scale.y = scale; } else { begin_scale.y = scale; }
-    } else if replicas[replica].ensemble == NPT {
-        var chain = replicas[replica].barostat;
-        let rate = replicas[replica].strain_rate;
-        let scale = propagate(&chain, replicas[replica].constants.x * rate.x * rate.x, kt, half);
-        replicas[replica].barostat = chain;
-        replicas[replica].strain_rate = add_two_scalar(rate, rate.x * scale);
+    if at_end {
+        end_scale[thread] = scale;
+    } else {
+        begin_scale[thread] = scale;
     }
 }
 
@@ -394,66 +435,64 @@ fn propagate(chain: ptr<function, Chain>, kinetic: f32, kt: f32, duration: f32) 
     }
     var weights = array<f32, 3>(1.35120719, -1.70241438, 1.35120719);
     var scale = 0.0;
-    var twice_kinetic = kinetic;
+    var coupled = kinetic;
     for (var k = 0u; k < 3u; k++) {
         let time = weights[k] * duration;
-        kick_link(chain, 2u, twice_kinetic, kt, time);
-        kick_link(chain, 1u, twice_kinetic, kt, time);
-        kick_link(chain, 0u, twice_kinetic, kt, time);
-        let factor = exponential_minus_one(-time * (*chain).velocity_high.x);
-        scale += factor + scale * factor;
-        twice_kinetic *= (1.0 + factor) * (1.0 + factor);
-        let eta = add_two(
-            Two((*chain).eta_high.xyz, (*chain).eta_low.xyz), time * (*chain).velocity_high.xyz);
-        (*chain).eta_high = vec4(eta.high, 0.0);
-        (*chain).eta_low = vec4(eta.low, 0.0);
-        kick_link(chain, 0u, twice_kinetic, kt, time);
-        kick_link(chain, 1u, twice_kinetic, kt, time);
-        kick_link(chain, 2u, twice_kinetic, kt, time);
+        kick_link(chain, 2u, coupled, kt, time);
+        kick_link(chain, 1u, coupled, kt, time);
+        kick_link(chain, 0u, coupled, kt, time);
+        let factor = exponential_minus_one(-time * link_velocity(chain, 0u));
+        scale = fma(scale, factor, scale + factor);
+        coupled *= (1.0 + factor) * (1.0 + factor);
+        for (var link = 0u; link < 3u; link++) {
+            (*chain).eta[link] = add_wide((*chain).eta[link], to_wide(time * link_velocity(chain, link), CHAIN_UNITS));
+        }
+        kick_link(chain, 0u, coupled, kt, time);
+        kick_link(chain, 1u, coupled, kt, time);
+        kick_link(chain, 2u, coupled, kt, time);
     }
     return scale;
 }
 
+fn link_velocity(chain: ptr<function, Chain>, link: u32) -> f32 {
+    return of_wide((*chain).velocity[link], CHAIN_UNITS);
+}
+
 // v -> (v d + a) d with d the drag of the next link, written as an increment.
-fn kick_link(chain: ptr<function, Chain>, link: u32, twice_kinetic: f32, kt: f32, time: f32) {
-    let v = (*chain).velocity_high;
-    var force = twice_kinetic - (*chain).masses.w * kt;
-    var mass = (*chain).masses.x;
-    var next = v.y;
-    var own = vec2(v.x, (*chain).velocity_low.x);
-    if link == 1u {
-        force = (*chain).masses.x * v.x * v.x - kt;
-        mass = (*chain).masses.y;
-        next = v.z;
-        own = vec2(v.y, (*chain).velocity_low.y);
-    } else if link == 2u {
-        force = (*chain).masses.y * v.y * v.y - kt;
-        mass = (*chain).masses.z;
-        next = 0.0;
-        own = vec2(v.z, (*chain).velocity_low.z);
+fn kick_link(chain: ptr<function, Chain>, link: u32, kinetic: f32, kt: f32, time: f32) {
+    let own = link_velocity(chain, link);
+    var force = fma(-(*chain).masses.w, kt, kinetic);
+    if link > 0u {
+        let before = link_velocity(chain, link - 1u);
+        force = fma((*chain).masses[link - 1u] * before, before, -kt);
     }
-    let drag = exponential_minus_one(-0.25 * time * next);
-    own = add_two_scalar(own, own.x * drag * (2.0 + drag) + 0.5 * time * force / mass * (1.0 + drag));
-    if link == 0u {
-        (*chain).velocity_high.x = own.x;
-        (*chain).velocity_low.x = own.y;
-    } else if link == 1u {
-        (*chain).velocity_high.y = own.x;
-        (*chain).velocity_low.y = own.y;
-    } else {
-        (*chain).velocity_high.z = own.x;
-        (*chain).velocity_low.z = own.y;
+    var drag = 0.0;
+    if link < 2u {
+        drag = exponential_minus_one(-0.25 * time * link_velocity(chain, link + 1u));
     }
+    let push = 0.5 * time * force / (*chain).masses[link];
+    let change = fma(own * drag, 2.0 + drag, push * (1.0 + drag));
+    (*chain).velocity[link] = add_wide((*chain).velocity[link], to_wide(change, CHAIN_UNITS));
+}
+
+// g eta_1 + eta_2 + eta_3.
+fn reduced_potential_of(chain: Chain) -> f32 {
+    if chain.masses.w <= 0.0 {
+        return 0.0;
+    }
+    return fma(chain.masses.w, of_wide(chain.eta[0], CHAIN_UNITS),
+        of_wide(chain.eta[1], CHAIN_UNITS) + of_wide(chain.eta[2], CHAIN_UNITS));
 }
 
 fn scale_velocities(replica: u32, thread: u32) {
     for (var body = thread; body < N_BODIES; body += 256u) {
-        var velocity = add_two(load_two(VELOCITY, replica, body), -drift_velocity);
-        velocity = add_two(velocity, velocity.high * end_scale.x);
-        store_two(VELOCITY, replica, body, velocity);
+        var velocity = load_wide(VELOCITY, replica, body);
+        velocity = add_wide3(velocity, -drift_velocity, VELOCITY_UNITS);
+        velocity = add_wide3(velocity, velocity_of(velocity) * end_scale[0], VELOCITY_UNITS);
+        store_wide(VELOCITY, replica, body, velocity);
         if tables[BODIES + body * BODY_WORDS + 2u] != POINT {
-            let l = load_two(ANGULAR_MOMENTUM, replica, body);
-            store_two(ANGULAR_MOMENTUM, replica, body, add_two(l, l.high * end_scale.y));
+            let l = load_wide(ANGULAR_MOMENTUM, replica, body);
+            store_wide(ANGULAR_MOMENTUM, replica, body, add_wide3(l, momentum_of(l) * end_scale[1], MOMENTUM_UNITS));
         }
     }
 }
@@ -462,13 +501,14 @@ fn scale_velocities(replica: u32, thread: u32) {
 
 // Pressure tensor at the end of a step, where it is due.
 fn sample_stress(replica: u32) {
-    let due = bitcast<vec4<u32>>(stream[set_point(replica, replicas[replica].step + 1u) + 1u]);
+    let due = bitcast<vec4<u32>>(stream[set_point(replica, step_done + 1u) + 1u]);
     if due.x == 0u {
         return;
     }
     // Kinetic energies have been scaled by the chain since they were summed.
-    let factor = (1.0 + end_scale.x) * (1.0 + end_scale.x);
-    let at = STRESS_SECTION + 2u * (replica * SLOTS + due.x - 1u);
+    let factor = (1.0 + end_scale[0]) * (1.0 + end_scale[0]);
+    let n = n_replicas();
+    let at = 2u * (n * SLOTS + (due.x - 1u) * n + replica);
     let volume = replicas[replica].volume;
     stream[at] = vec4(
         fma(totals[0], factor, totals[10]), fma(totals[1], factor, totals[11]), fma(totals[2], factor, totals[12]),
@@ -478,11 +518,12 @@ fn sample_stress(replica: u32) {
 
 // Unwrapped positions of the molecules' centres, where they are due.
 fn sample_centres(replica: u32, thread: u32) {
-    let due = bitcast<vec4<u32>>(stream[set_point(replica, replicas[replica].step + 1u) + 1u]);
+    let due = bitcast<vec4<u32>>(stream[set_point(replica, step_done + 1u) + 1u]);
     if due.y == 0u {
         return;
     }
-    let at = WINDOW_SECTION + 2u * (replica * WINDOW_SLOTS + due.y - 1u) * N_MOLECULES;
+    let n = n_replicas();
+    let at = 4u * n * SLOTS + 2u * ((due.y - 1u) * n + replica) * N_MOLECULES;
     for (var molecule = thread; molecule < N_MOLECULES; molecule += 256u) {
         let body = tables[MOLECULES + 4u * molecule + 3u];
         stream[at + 2u * molecule] = bitcast<vec4<f32>>(bodies[body_word(UNWRAPPED, replica, body)]);
@@ -494,47 +535,46 @@ fn sample_centres(replica: u32, thread: u32) {
 
 // The barostat, the work of the set points, and the growth of the cell.
 fn begin_step(replica: u32) {
-    let entry = stream[set_point(replica, replicas[replica].step)];
+    let entry = stream[set_point(replica, step_done)];
     let dt = replicas[replica].timestep;
     drift_time = dt;
     new_growth = replicas[replica].growth;
+    half_strain = 0.0;
     let ensemble = replicas[replica].ensemble;
     if ensemble == NVE {
         begin_kick = vec2(0.0, 0.5 * dt);
         return;
     }
-    var reduced = reduced_potential(replicas[replica].translation) + reduced_potential(replicas[replica].rotation);
+    var reduced = reduced_potential[0] + reduced_potential[1];
     var work = 0.0;
     if ensemble == NPT {
         kick_barostat(replica, entry.y);
-        reduced += reduced_potential(replicas[replica].barostat);
-        work = 0.5 * entry.w * replicas[replica].volume;
-        let half = 0.5 * replicas[replica].strain_rate.x * dt;
-        replicas[replica].log_growth = add_two_scalar(replicas[replica].log_growth, 2.0 * half);
-        let log_growth = replicas[replica].log_growth;
-        new_growth = exponential(log_growth.x) * (1.0 + log_growth.y);
-        replicas[replica].volume = replicas[replica].volume_at_start * new_growth * new_growth * new_growth;
-        work += 0.5 * entry.w * replicas[replica].volume;
+        reduced += reduced_potential[2];
+        let before = replicas[replica].volume;
+        half_strain = 0.5 * of_wide(strain_rate, STRAIN_UNITS) * dt;
+        let log_growth = add_wide(replicas[replica].log_growth, to_wide(2.0 * half_strain, STRAIN_UNITS));
+        replicas[replica].log_growth = log_growth;
+        new_growth = exponential(of_wide(log_growth, STRAIN_UNITS));
+        let volume = replicas[replica].volume_at_start * new_growth * new_growth * new_growth;
+        replicas[replica].volume = volume;
+        // The first half of the work uses the volume before the drift, the second that after it.
+        work = 0.5 * entry.w * before;
+        work = fma(0.5 * entry.w, volume, work);
         // Over the growth to mid-step, since increments are fractions of the cell there.
-        drift_time = dt * sinh_over_argument(half);
+        drift_time = dt * sinh_over_argument(half_strain);
     }
     begin_kick = kick_factors(replica);
-    replicas[replica].set_point_work = add_two_scalar(replicas[replica].set_point_work, fma(entry.z, reduced, work));
-}
-
-// g eta_1 + eta_2 + eta_3.
-fn reduced_potential(chain: Chain) -> f32 {
-    if chain.masses.w <= 0.0 {
-        return 0.0;
+    work = fma(entry.z, reduced, work);
+    replicas[replica].set_point_work = add_wide(replicas[replica].set_point_work, to_wide(work, WORK_UNITS));
+    if beyond_range {
+        out_of_range(replica, 0u);
     }
-    return chain.masses.w * chain.eta_high.x + chain.eta_high.y + chain.eta_high.z;
 }
 
 fn move_bodies(replica: u32, thread: u32) {
     let dt = replicas[replica].timestep;
     // Half-way between the cells before and after.
-    let half_growth = exponential(0.5 * replicas[replica].strain_rate.x * dt);
-    let middle = select(new_growth, replicas[replica].growth * half_growth, replicas[replica].ensemble == NPT);
+    let middle = select(new_growth, replicas[replica].growth * exponential(half_strain), replicas[replica].ensemble == NPT);
     let row_a = replicas[replica].reciprocal_at_start[0].xyz;
     let row_b = replicas[replica].reciprocal_at_start[1].xyz;
     let row_c = replicas[replica].reciprocal_at_start[2].xyz;
@@ -547,37 +587,45 @@ fn move_bodies(replica: u32, thread: u32) {
     for (var body = thread; body < N_BODIES; body += 256u) {
         let entry = BODIES + body * BODY_WORDS;
         let first = tables[entry];
+        let size = tables[entry + 1u];
         let kind = tables[entry + 2u];
         let f = body_force(replica, body);
-        var velocity = load_two(VELOCITY, replica, body);
-        velocity = add_two(velocity, velocity.high * begin_scale.x);
+        // They have been used: the planes of the mesh add the next ones up from zero.
+        for (var index = 3u * (replica * N_ATOMS + first); index < 3u * (replica * N_ATOMS + first + size); index++) {
+            reciprocal_forces[index] = 0;
+        }
+        var velocity = load_wide(VELOCITY, replica, body);
+        velocity = add_wide3(velocity, velocity_of(velocity) * begin_scale[0], VELOCITY_UNITS);
         velocity = kicked(velocity, f.force, table_float(entry + 3u), begin_kick);
-        store_two(VELOCITY, replica, body, velocity);
-        let d = velocity.high * drift_time;
-        // Half an angstrom a step is what the fixed-point increments hold, and far beyond any sound time step.
+        store_wide(VELOCITY, replica, body, velocity);
+        let d = velocity_of(velocity) * drift_time;
+        // Half an angstrom a step is far beyond any sound time step.
         if !(max(max(abs(d.x), abs(d.y)), abs(d.z)) < 0.49) {
             out_of_range(replica, body);
         }
-        move_unwrapped(replica, body, vec3<i32>(round(d * 4294967296.0)));
-        let s = vec3(dot(row_a, d), dot(row_b, d), dot(row_c, d)) * to_middle;
+        store_wide(UNWRAPPED, replica, body, add_wide3(load_wide(UNWRAPPED, replica, body), d, LENGTH_UNITS));
+        let s = vec3(dot3(row_a, d), dot3(row_b, d), dot3(row_c, d)) * to_middle;
         let centre = bitcast<vec3<i32>>(bodies[body_word(CENTRE, replica, body)].xyz) + vec3<i32>(round(s));
         bodies[body_word(CENTRE, replica, body)] = vec4(bitcast<vec3<u32>>(centre), 0u);
         if kind == POINT {
             farthest = max(farthest, place_atom(replica, first, centre, edge_a, edge_b, edge_c));
-            continue;
+        } else {
+            var l = load_wide(ANGULAR_MOMENTUM, replica, body);
+            l = add_wide3(l, momentum_of(l) * begin_scale[1], MOMENTUM_UNITS);
+            l = add_wide3(l, 0.5 * dt * f.torque, MOMENTUM_UNITS);
+            var q = orientation_of(replica, body);
+            rotate_freely(replica, body, &q, &l, inverse_moments(kind), dt);
+            store_wide(ANGULAR_MOMENTUM, replica, body, l);
+            bodies[body_word(ORIENTATION, replica, body)] = bitcast<vec4<u32>>(q);
+            let turn = rotation(q);
+            for (var a = 0u; a < size; a++) {
+                let arm = to_laboratory(turn, arm_of(kind, a));
+                let at = centre + vec3<i32>(round(vec3(dot3(row_a, arm), dot3(row_b, arm), dot3(row_c, arm)) * to_new));
+                farthest = max(farthest, place_atom(replica, first + a, at, edge_a, edge_b, edge_c));
+            }
         }
-        var l = load_two(ANGULAR_MOMENTUM, replica, body);
-        l = add_two(l, l.high * begin_scale.y);
-        l = add_two(l, 0.5 * dt * f.torque);
-        var q = orientation_of(replica, body);
-        rotate_freely(replica, body, &q, &l, inverse_moments(kind), dt);
-        store_two(ANGULAR_MOMENTUM, replica, body, l);
-        bodies[body_word(ORIENTATION, replica, body)] = bitcast<vec4<u32>>(q);
-        let turn = rotation(q);
-        for (var a = 0u; a < tables[entry + 1u]; a++) {
-            let arm = turn * arm_of(kind, a);
-            let at = centre + vec3<i32>(round(vec3(dot(row_a, arm), dot(row_b, arm), dot(row_c, arm)) * to_new));
-            farthest = max(farthest, place_atom(replica, first + a, at, edge_a, edge_b, edge_c));
+        if beyond_range {
+            out_of_range(replica, body);
         }
     }
     atomicMax(&largest_displacement, bitcast<u32>(farthest));
@@ -585,30 +633,18 @@ fn move_bodies(replica: u32, thread: u32) {
 
 fn out_of_range(replica: u32, body: u32) {
     atomicOr(&replicas[replica].status, OUT_OF_RANGE);
-    atomicStore(&replicas[replica].detail_a, body);
+    atomicMin(&replicas[replica].stray_body, body);
 }
 
 // Writes an atom's position; returns the square of its displacement since the lists were built.
 fn place_atom(replica: u32, atom: u32, at: vec3<i32>, edge_a: vec3<f32>, edge_b: vec3<f32>, edge_c: vec3<f32>) -> f32 {
-    atoms[replica * N_ATOMS + atom] = vec4(at, 0);
-    let moved = vec3<f32>(at - atoms[(N_REPLICAS + replica) * N_ATOMS + atom].xyz);
-    let d = moved.x * edge_a + moved.y * edge_b + moved.z * edge_c;
-    return dot(d, d);
-}
-
-// 64-bit integers of 2^-32 angstrom.
-fn move_unwrapped(replica: u32, body: u32, increment: vec3<i32>) {
-    let low = bodies[body_word(UNWRAPPED, replica, body)].xyz;
-    let high = bodies[body_word(UNWRAPPED + 1u, replica, body)].xyz;
-    let sum = low + bitcast<vec3<u32>>(increment);
-    let carry = select(vec3(0u), vec3(1u), sum < low);
-    let sign = bitcast<vec3<u32>>(increment >> vec3(31u));
-    bodies[body_word(UNWRAPPED, replica, body)] = vec4(sum, 0u);
-    bodies[body_word(UNWRAPPED + 1u, replica, body)] = vec4(high + carry + sign, 0u);
+    atoms[atom_now(replica, atom)] = vec4(at, 0);
+    let d = columns3(edge_a, edge_b, edge_c, vec3<f32>(at - atoms[atom_at_build(replica, atom)].xyz));
+    return dot3(d, d);
 }
 
 fn rotate_freely(
-    replica: u32, body: u32, q: ptr<function, vec4<i32>>, l: ptr<function, Two>, inverse: vec3<f32>, dt: f32,
+    replica: u32, body: u32, q: ptr<function, vec4<i32>>, l: ptr<function, Wide3>, inverse: vec3<f32>, dt: f32,
 ) {
     turn_about(replica, body, 2u, q, l, inverse, 0.5 * dt);
     turn_about(replica, body, 1u, q, l, inverse, 0.5 * dt);
@@ -619,16 +655,20 @@ fn rotate_freely(
     let upper = *q >> vec4(15u);
     let lower = *q & vec4(32767);
     let squares = upper.x * upper.x + upper.y * upper.y + upper.z * upper.z + upper.w * upper.w - 1073741824;
-    let excess = f32(squares) * 9.31322575e-10 + dot(vec4<f32>(upper), vec4<f32>(lower)) * 5.68434189e-14
-        + dot(vec4<f32>(lower), vec4<f32>(lower)) * 8.67361738e-19;
+    let excess = fma(f32(squares), 9.31322575e-10, fma(dot4(vec4<f32>(upper), vec4<f32>(lower)), 5.68434189e-14,
+        dot4(vec4<f32>(lower), vec4<f32>(lower)) * 8.67361738e-19));
     *q -= vec4<i32>(round(vec4<f32>(*q) * (0.5 * excess)));
+}
+
+fn dot4(a: vec4<f32>, b: vec4<f32>) -> f32 {
+    return fma(a.w, b.w, dot3(a.xyz, b.xyz));
 }
 
 // Free rotation about body axis k: q turns by the angle L_k t/I_k, the other components of L by its opposite.
 fn turn_about(
-    replica: u32, body: u32, k: u32, q: ptr<function, vec4<i32>>, l: ptr<function, Two>, inverse: vec3<f32>, time: f32,
+    replica: u32, body: u32, k: u32, q: ptr<function, vec4<i32>>, l: ptr<function, Wide3>, inverse: vec3<f32>, time: f32,
 ) {
-    let momentum = (*l).high;
+    let momentum = momentum_of(*l);
     let half_angle = 0.5 * momentum[k] * inverse[k] * time;
     if !(abs(half_angle) < 0.5) {
         out_of_range(replica, body);
@@ -646,11 +686,12 @@ fn turn_about(
         across = vec3(momentum.y, -momentum.x, 0.0);
     }
     // cos - 1 = -2 sin^2 of half the angle, so that increments keep their digits.
-    *q += vec4<i32>(round(sine(half_angle) * turned - 2.0 * half_sine * half_sine * from_q));
+    *q += vec4<i32>(round(fma(vec4(sine(half_angle)), turned, (-2.0 * half_sine * half_sine) * from_q)));
     let whole_sine = sine(half_angle);
     var about = momentum;
     about[k] = 0.0;
-    *l = add_two(*l, sine(2.0 * half_angle) * across - 2.0 * whole_sine * whole_sine * about);
+    let change = fma(vec3(sine(2.0 * half_angle)), across, (-2.0 * whole_sine * whole_sine) * about);
+    *l = add_wide3(*l, change, MOMENTUM_UNITS);
 }
 
 // The lists hold as long as no pair can have come from beyond their reach: growth/growth at build x reach - 2 d > cutoff.
@@ -665,7 +706,7 @@ fn check_list(replica: u32) {
     }
     let ratio = new_growth / replicas[replica].growth_at_build;
     // 1e-4 angstrom covers the rounding of the distances.
-    if ratio * REACH - 2.0 * moved > CUTOFF + 1e-4 {
+    if fma(ratio, REACH, -2.0 * moved) > CUTOFF + 1e-4 {
         return;
     }
     replicas[replica].rebuild = 1u;

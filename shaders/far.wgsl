@@ -12,7 +12,9 @@ fn far(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index)
     let replica = group.y;
     let plane = group.x;
     if thread == 0u {
-        let runs = atomicLoad(&replicas[replica].status) == 0u && replicas[replica].phase != AT_REST;
+        // Another workgroup of this dispatch may raise FORCE_RANGE while this one begins.
+        let trouble = (atomicLoad(&replicas[replica].status) & ~FORCE_RANGE) | replicas[replica].standing;
+        let runs = trouble == 0u && (replicas[replica].phase == MID_STEP || tables[COMMAND] == EVALUATE);
         run_flags = select(0u, 1u, runs);
     }
     if workgroupUniformLoad(&run_flags) == 0u {
@@ -99,7 +101,7 @@ fn waves_to_potential(replica: u32, plane: u32, thread: u32) {
 
 // The share of this plane in the force on one atom.
 fn gather(replica: u32, plane: u32, atom: u32) {
-    let position = atoms[replica * N_ATOMS + atom];
+    let position = atoms[atom_now(replica, atom)];
     let x = mesh_coordinate(position.x, GRID_X);
     let y = mesh_coordinate(position.y, GRID_Y);
     let z = mesh_coordinate(position.z, GRID_Z);
@@ -132,7 +134,7 @@ fn gather(replica: u32, plane: u32, atom: u32) {
     let force = -FORCE_UNITS * table_float(ATOM_CHARGES + atom) * gradient;
     if !(max(max(abs(force.x), abs(force.y)), abs(force.z)) < 1e9) {
         atomicOr(&replicas[replica].status, FORCE_RANGE);
-        atomicStore(&replicas[replica].detail_a, atom);
+        atomicMin(&replicas[replica].strong_atom, atom);
         return;
     }
     let place = 3u * (replica * N_ATOMS + atom);

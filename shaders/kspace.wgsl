@@ -15,7 +15,8 @@ var<workgroup> run_flags: u32;
 fn kspace(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let replica = group.y;
     if thread == 0u {
-        let runs = atomicLoad(&replicas[replica].status) == 0u && replicas[replica].phase != AT_REST;
+        let runs = atomicLoad(&replicas[replica].status) == 0u
+            && (replicas[replica].phase == MID_STEP || tables[COMMAND] == EVALUATE);
         run_flags = select(0u, 1u, runs);
     }
     if workgroupUniformLoad(&run_flags) == 0u {

@@ -3,9 +3,9 @@
 
 @group(0) @binding(0) var<storage, read> tables: array<u32>;
 @group(0) @binding(1) var<storage, read_write> replicas: array<Replica>;
-// Fixed-point positions now, then those from which the lists were built.
+// Fixed-point positions of each replica now, then those from which its lists were built.
 @group(0) @binding(2) var<storage, read_write> atoms: array<vec4<i32>>;
-// Number of entries of each molecule's list, then the lists.
+// Each molecule's number of entries, then the entries.
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
 @group(0) @binding(4) var<storage, read_write> forces: array<f32>;
 @group(0) @binding(5) var<storage, read_write> mesh: array<vec2<f32>>;
@@ -15,8 +15,10 @@
 fn near(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let replica = group.y;
     if thread == 0u {
-        // One thread asks for all: another workgroup may raise the status while this one begins.
-        let runs = atomicLoad(&replicas[replica].status) == 0u && replicas[replica].phase != AT_REST;
+        // One thread asks for all, and for what earlier dispatches have raised: another workgroup of this one may raise LIST_FULL or
+        // CLOSE_PAIR while this one begins.
+        let trouble = (atomicLoad(&replicas[replica].status) & ~(LIST_FULL | CLOSE_PAIR)) | replicas[replica].standing;
+        let runs = trouble == 0u && (replicas[replica].phase == MID_STEP || tables[COMMAND] == EVALUATE);
         run_flags = select(0u, 1u + replicas[replica].rebuild, runs);
     }
     let flags = workgroupUniformLoad(&run_flags);
@@ -112,7 +114,7 @@ fn charges_to_plane(replica: u32, plane: u32, thread: u32) {
 
 // One row of one atom's spline.
 fn spread_row(replica: u32, plane: u32, atom: u32, row: u32) {
-    let position = atoms[replica * N_ATOMS + atom];
+    let position = atoms[atom_now(replica, atom)];
     let x = mesh_coordinate(position.x, GRID_X);
     let y = mesh_coordinate(position.y, GRID_Y);
     let z = mesh_coordinate(position.z, GRID_Z);
@@ -155,21 +157,21 @@ fn pair_forces(replica: u32, molecule_index: u32, thread: u32, rebuild: bool) {
     let edge_b = replicas[replica].edges[1].xyz;
     let edge_c = replicas[replica].edges[2].xyz;
     let base = replica * N_ATOMS;
-    let origin = atoms[base + first].xyz;
+    let origin = atoms[atom_now(replica, first)].xyz;
     var arms: array<vec3<f32>, LARGEST_MOLECULE>;
     for (var m = 0u; m < LARGEST_MOLECULE; m++) {
-        arms[m] = relative(atoms[base + first + min(m, size - 1u)].xyz - origin, edge_a, edge_b, edge_c);
+        arms[m] = relative(atoms[atom_now(replica, first + min(m, size - 1u))].xyz - origin, edge_a, edge_b, edge_c);
     }
-    let list = N_REPLICAS * N_MOLECULES + (replica * N_MOLECULES + molecule) * tables[LIST_CAPACITY];
+    let list = (replica * N_MOLECULES + molecule) * (1u + tables[LIST_CAPACITY]);
     if rebuild {
         build_list(replica, molecule, exists, list, first, size, &arms, lane, thread / TEAM);
     }
     var sums: PairSums;
     var force: array<vec3<f32>, LARGEST_MOLECULE>;
-    let entries = select(0u, min(lists[replica * N_MOLECULES + molecule], tables[LIST_CAPACITY]), exists);
+    let entries = select(0u, min(lists[list], tables[LIST_CAPACITY]), exists);
     for (var index = lane; index < entries; index += TEAM) {
-        let other = lists[list + index];
-        let there = relative(atoms[base + other].xyz - origin, edge_a, edge_b, edge_c);
+        let other = lists[list + 1u + index];
+        let there = relative(atoms[atom_now(replica, other)].xyz - origin, edge_a, edge_b, edge_c);
         let other_species = tables[ATOM_SPECIES + other];
         for (var m = 0u; m < size; m++) {
             let species = tables[ATOM_SPECIES + first + m];
@@ -177,10 +179,8 @@ fn pair_forces(replica: u32, molecule_index: u32, thread: u32, rebuild: bool) {
             let f = pair_force(d, (species * N_SPECIES + other_species) * PAIR_WORDS + PAIRS, &sums);
             force[m] = fma(vec3(f.x), d, force[m]);
             if f.y != 0.0 {
-                if atomicOr(&replicas[replica].status, CLOSE_PAIR) == 0u {
-                    atomicStore(&replicas[replica].detail_a, first + m);
-                    atomicStore(&replicas[replica].detail_b, other_species);
-                }
+                atomicOr(&replicas[replica].status, CLOSE_PAIR);
+                atomicMin(&replicas[replica].close_pair, (first + m) * N_SPECIES + other_species);
             }
         }
     }
@@ -302,14 +302,13 @@ fn build_list(
     replica: u32, molecule: u32, exists: bool, list: u32, first: u32, size: u32,
     arms: ptr<function, array<vec3<f32>, LARGEST_MOLECULE>>, lane: u32, team: u32,
 ) {
-    let base = replica * N_ATOMS;
     let capacity = tables[LIST_CAPACITY];
     let edge_a = replicas[replica].edges[0].xyz;
     let edge_b = replicas[replica].edges[1].xyz;
     let edge_c = replicas[replica].edges[2].xyz;
-    let origin = atoms[base + first].xyz;
+    let origin = atoms[atom_now(replica, first)].xyz;
     if exists && lane < size {
-        atoms[(N_REPLICAS + replica) * N_ATOMS + first + lane] = atoms[base + first + lane];
+        atoms[atom_at_build(replica, first + lane)] = atoms[atom_now(replica, first + lane)];
     }
     // Three sets of four masks a team: one being filled, one being read, one being cleared.
     if lane < 12u {
@@ -322,7 +321,7 @@ fn build_list(
         for (var part = 0u; part < 4u; part++) {
             let other = start + part * TEAM + lane;
             if exists && other < N_ATOMS && (other < first || other >= first + size) {
-                let there = relative(atoms[base + other].xyz - origin, edge_a, edge_b, edge_c);
+                let there = relative(atoms[atom_now(replica, other)].xyz - origin, edge_a, edge_b, edge_c);
                 var closest = 1e30;
                 for (var m = 0u; m < size; m++) {
                     let d = (*arms)[m] - there;
@@ -339,7 +338,7 @@ fn build_list(
             if (mask >> lane & 1u) == 1u {
                 let place = count + countOneBits(mask & ((1u << lane) - 1u));
                 if place < capacity {
-                    lists[list + place] = start + part * TEAM + lane;
+                    lists[list + 1u + place] = start + part * TEAM + lane;
                 }
             }
             count += countOneBits(mask);
@@ -350,10 +349,10 @@ fn build_list(
         filling = (filling + 1u) % 3u;
     }
     if exists && lane == 0u {
-        lists[replica * N_MOLECULES + molecule] = count;
+        lists[list] = count;
         if count > capacity {
             atomicOr(&replicas[replica].status, LIST_FULL);
-            atomicMax(&replicas[replica].detail_a, count);
+            atomicMax(&replicas[replica].list_needed, count);
         }
     }
     storageBarrier();

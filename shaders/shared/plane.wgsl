@@ -33,7 +33,7 @@ fn choose_atoms(replica: u32, first: u32, plane: u32, thread: u32) {
     workgroupBarrier();
     let atom = first + thread;
     if atom < N_ATOMS {
-        let point = mesh_coordinate(atoms[replica * N_ATOMS + atom].x, GRID_X).point;
+        let point = mesh_coordinate(atoms[atom_now(replica, atom)].x, GRID_X).point;
         if (plane + GRID_X - point) % GRID_X < ORDER {
             chosen[atomicAdd(&n_chosen, 1u)] = atom;
         }

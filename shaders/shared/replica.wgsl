@@ -1,43 +1,36 @@
 // One replica's control words, cell and extended variables. The Rust side is `layout::Replica`; a test compares the two by reflection.
+// What the words mean (status bits, phases, ensembles, sections, units) is written once, in `crates/shaders/src/protocol.rs`.
 
-// Phases of a replica between dispatches.
-const AT_REST: u32 = 0u;        // forces belong to the positions, velocities to the same time
-const MID_STEP: u32 = 1u;       // positions have moved, forces are to be computed, the second half of the step is to be done
-const EVALUATE: u32 = 2u;       // forces are to be computed, then kinetic energy and virial summed afresh
-const EVALUATE_ONLY: u32 = 3u;  // forces are to be computed; nothing else may change
-
-// Bits of `status`; zero lets a replica run.
-const LIST_FULL: u32 = 1u;      // `detail_a`: entries that the longest list needs
-const CLOSE_PAIR: u32 = 2u;     // `detail_a`: atom, `detail_b`: species of the other
-const OUT_OF_RANGE: u32 = 4u;   // `detail_a`: body that moves too fast or is not finite
-const CELL_TOO_SMALL: u32 = 8u;
-const FORCE_RANGE: u32 = 16u;   // `detail_a`: atom whose mesh force exceeds its fixed-point range
-
-const NVE: u32 = 0u;
-const NVT: u32 = 1u;
-const NPT: u32 = 2u;
-
-// A Nosé-Hoover chain of three thermostats; every number is the sum of two f32.
+// A Nosé-Hoover chain of three thermostats: wide integers of 2^-CHAIN_UNITS.
 struct Chain {
-    eta_high: vec4<f32>,
-    eta_low: vec4<f32>,
-    velocity_high: vec4<f32>,
-    velocity_low: vec4<f32>,
+    eta: array<vec2<u32>, 4>,
+    // 1/ps.
+    velocity: array<vec2<u32>, 4>,
     // Q_1, Q_2, Q_3 and the number of degrees of freedom g.
     masses: vec4<f32>,
 }
 
 struct Replica {
+    // Zero lets a replica run; else bits that say why it stands still.
     status: atomic<u32>,
-    detail_a: atomic<u32>,
-    detail_b: atomic<u32>,
+    // 1 once `advance` has met a status. Kernels that raise one look at this word: what another workgroup of the same dispatch
+    // has raised a moment ago is no business of theirs, so the report does not depend on which came first.
+    standing: u32,
+    // What the bits are about: entries that the longest list needs (the largest); atom times N_SPECIES plus species of the other of a
+    // close pair, body that moves too fast or is not finite, atom whose mesh force exceeds its range (the smallest of each).
+    list_needed: atomic<u32>,
+    close_pair: atomic<u32>,
+    stray_body: atomic<u32>,
+    strong_atom: atomic<u32>,
     phase: u32,
     rebuild: u32,
-    // Low words of the step at which to rest, and of the step that is done. Two chunks are under way at a time: the host
-    // moves the first on while the second is being counted.
-    last_step: u32,
+    // Low word of the step that is done.
     step: u32,
     ensemble: u32,
+    // ps.
+    timestep: f32,
+    // Half the smallest perpendicular height at growth 1 (angstrom).
+    half_height_at_start: f32,
     // Columns of the cell matrix over 2^32: fixed-point difference to angstrom.
     edges: array<vec4<f32>, 3>,
     // Rows of its inverse (1/angstrom): k = m_1 row_1 + m_2 row_2 + m_3 row_3.
@@ -50,18 +43,34 @@ struct Replica {
     volume: f32,
     growth: f32,
     growth_at_build: f32,
-    // ln of the growth, and its rate (1/ps), as two f32 each.
-    log_growth: vec2<f32>,
-    strain_rate: vec2<f32>,
-    // Work of moving set points (u A^2/ps^2) as two f32; half the smallest perpendicular height at growth 1 (angstrom); timestep (ps).
-    set_point_work: vec2<f32>,
-    half_height_at_start: f32,
-    timestep: f32,
-    // Barostat mass W (u A^2), a = 1 + 3/N_f, total mass (u), unused.
-    constants: vec4<f32>,
-    // Twice the translational and rotational kinetic energy, trace of the molecular virial at rest, unused.
-    sums: vec4<f32>,
-    translation: Chain,
-    rotation: Chain,
-    barostat: Chain,
+    // ln of the growth, and its rate (1/ps), of 2^-STRAIN_UNITS; work of moving set points (u A^2/ps^2) of 2^-WORK_UNITS.
+    log_growth: vec2<u32>,
+    strain_rate: vec2<u32>,
+    set_point_work: vec2<u32>,
+    // W (u A^2), a = 1 + 3/N_f, total mass (u), a diagonal element of the virial of the tail times the volume (u A^5/ps^2).
+    barostat_mass: f32,
+    coupling: f32,
+    total_mass: f32,
+    tail_virial: f32,
+    // Twice the translational and rotational kinetic energy, trace of the molecular virial, at rest.
+    twice_translational: f32,
+    twice_rotational: f32,
+    virial_trace: f32,
+    unused: array<u32, 3>,
+    // Translation, rotation, barostat.
+    chains: array<Chain, 3>,
+}
+
+// The number of replicas is no constant of the text, so that one replica and a thousand are the same program.
+fn n_replicas() -> u32 {
+    return tables[N_REPLICAS];
+}
+
+// Places of an atom's position now, and of that from which the lists were built.
+fn atom_now(replica: u32, atom: u32) -> u32 {
+    return 2u * replica * N_ATOMS + atom;
+}
+
+fn atom_at_build(replica: u32, atom: u32) -> u32 {
+    return (2u * replica + 1u) * N_ATOMS + atom;
 }

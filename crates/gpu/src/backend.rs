@@ -6,7 +6,6 @@
 
 mod chunks;
 
-use std::mem::offset_of;
 use std::sync::Arc;
 
 use glam::{DMat3, DVec3, DVec4};
@@ -32,13 +31,14 @@ use vitrion_core::state::{ExtendedVariables, State};
 use vitrion_core::topology::{MoleculeModel, Topology};
 use vitrion_shaders::dimensions::FORCE_UNITS;
 use vitrion_shaders::kernel::{Kernel, Variant};
+use vitrion_shaders::protocol::{command, ensemble, header, phase, section, status};
 
 use crate::convert;
 use crate::device::Device;
 use crate::dimensions::dimensions;
 use crate::error::GpuError;
 use crate::force_kernel::{FORCES, GpuForceKernel, first_capacity, sum_partials};
-use crate::layout::{Replica, phase, section, status};
+use crate::layout::Replica;
 use crate::system::{Half, System, Target};
 
 /// Name of this backend.
@@ -79,6 +79,7 @@ pub struct Submissions {
 struct DeviceState {
     bodies: Vec<[u32; 4]>,
     replicas: Vec<u32>,
+    /// For each replica its positions now, then those from which its lists were built.
     atoms: Vec<[i32; 4]>,
     /// Cells at growth 1.
     start_cells: Vec<Cell>,
@@ -133,6 +134,8 @@ pub struct GpuBackend {
     streams: Vec<Stream>,
     stage: Option<Stage>,
     chunk: u64,
+    /// The step up to which steps were submitted.
+    last_step: u64,
     longest_chunk: u64,
     submissions: Submissions,
 }
@@ -173,7 +176,8 @@ impl GpuBackend {
             },
             forces: Forces::Afresh,
             stage: None,
-            chunk: 8,
+            chunk: 1,
+            last_step: 0,
             longest_chunk: options.chunk.unwrap_or(u64::MAX).max(1),
             submissions: Submissions::default(),
             state: state.clone(),
@@ -193,12 +197,12 @@ impl GpuBackend {
     /// Does `steps` single steps with a timestamp around each kernel; returns the mean time of each in seconds, or `None` if the
     /// device keeps no time.
     pub fn time_kernels(&mut self, steps: u64) -> Result<Option<Vec<(Kernel, f64)>>, BackendError> {
-        let mut sums: Vec<(Kernel, f64)> = Kernel::ALL.map(|kernel| (kernel, 0.0)).to_vec();
+        let mut sums: Vec<(Kernel, f64)> = Kernel::STEP.map(|kernel| (kernel, 0.0)).to_vec();
         let variant = self.stage.as_ref().map(variant).ok_or(BackendError::NoStage)?;
         self.ensure_forces()?;
         let first = self.state.step;
         self.write_set_points(first, steps, Half::First, true);
-        self.write_steps(first, first + steps);
+        self.submit_up_to(first + steps);
         self.system.dispatch(&[Kernel::Advance], &[], 0, variant, Target::Motion)?;
         for _ in 0..steps {
             let Some(times) = self.system.time_kernels(variant)? else {
@@ -225,6 +229,12 @@ impl GpuBackend {
     /// The state must have the shape of this system and be finite.
     fn check(&self, state: &State) -> Result<(), BackendError> {
         check_state(state, &self.topology, self.replicas())?;
+        for (replica, extended) in state.extended.iter().enumerate() {
+            if let Some((name, found, limit)) = convert::beyond_range(extended) {
+                let found = format!("a {name} of {found:e} in replica {replica}");
+                return Err(BackendError::mismatch(found, format!("room for {limit:e} on the GPU")));
+            }
+        }
         let dimensions = self.system.dimensions();
         let cutoff = dimensions.short_range_cutoff.max(dimensions.coulomb_cutoff);
         let skin = dimensions.reach - cutoff + dimensions.largest_arm;
@@ -269,16 +279,15 @@ impl GpuBackend {
         let Some(stage) = &self.stage else { return };
         for (replica, motion) in replicas.iter_mut().zip(&stage.motion) {
             replica.ensemble = match stage.dynamics.ensemble {
-                Ensemble::Nve => 0,
-                Ensemble::Nvt => 1,
-                Ensemble::Npt => 2,
+                Ensemble::Nve => ensemble::NVE,
+                Ensemble::Nvt => ensemble::NVT,
+                Ensemble::Npt => ensemble::NPT,
             };
             replica.timestep = stage.dynamics.timestep as f32;
             let barostat = motion.barostat();
-            replica.constants =
-                [barostat.mass as f32, barostat.coupling as f32, self.topology.total_mass() as f32, 0.0];
-            let chains = [&mut replica.translation, &mut replica.rotation, &mut replica.barostat];
-            for (words, chain) in chains.into_iter().zip(motion.chains()) {
+            replica.barostat_mass = barostat.mass as f32;
+            replica.coupling = barostat.coupling as f32;
+            for (words, chain) in replica.chains.iter_mut().zip(motion.chains()) {
                 let [a, b, c] = chain.masses().map(|mass| mass as f32);
                 words.masses = [a, b, c, chain.degrees_of_freedom() as f32];
             }
@@ -292,12 +301,10 @@ impl GpuBackend {
             Forces::Current => return Ok(()),
             Forces::Again => {
                 self.restore_lists()?;
-                self.evaluate(phase::EVALUATE_ONLY, &FORCES, variant, Target::Motion)?;
+                self.evaluate(&FORCES, variant, Target::Motion)?;
             }
             Forces::Afresh => {
-                let kernels = [Kernel::Near, Kernel::Kspace, Kernel::Far, Kernel::Advance];
-                self.evaluate(phase::EVALUATE, &kernels, variant, Target::Motion)?;
-                self.system.write_control(offset_of!(Replica, rebuild), 0);
+                self.evaluate(&Kernel::STEP, variant, Target::Motion)?;
                 self.synchronize()?;
             }
         }
@@ -305,20 +312,19 @@ impl GpuBackend {
         Ok(())
     }
 
-    /// Evaluates forces with the replicas in `phase`, and leaves them at rest; lists grow where they must.
+    /// Evaluates forces of replicas at rest; lists grow where they must. [`Kernel::Advance`] among the kernels sums kinetic energy
+    /// and virial afresh.
     fn evaluate(
         &mut self,
-        phase: u32,
         kernels: &[Kernel],
         variant: Variant,
         target: Target,
     ) -> Result<(), BackendError> {
         loop {
             self.system.clear_reciprocal_forces(target);
-            self.write_steps(self.state.step, self.state.step);
-            self.system.write_control(offset_of!(Replica, phase), phase);
+            self.system.write_header(header::COMMAND, command::EVALUATE);
             self.system.dispatch(&[], kernels, 1, variant, target)?;
-            self.system.write_control(offset_of!(Replica, phase), phase::AT_REST);
+            self.system.write_header(header::COMMAND, command::STEP);
             let replicas: Vec<Replica> = self.system.read("replicas")?;
             if let Some(failure) = self.failure(&replicas, self.state.step) {
                 self.clear_status(&replicas);
@@ -333,7 +339,7 @@ impl GpuBackend {
     /// Makes room where lists are full and lets their replicas run; false if none is.
     fn grow(&mut self, replicas: &[Replica]) -> Result<bool, BackendError> {
         let full = replicas.iter().filter(|r| r.status & status::LIST_FULL != 0);
-        let Some(needed) = full.map(|r| r.detail_a).max() else { return Ok(false) };
+        let Some(needed) = full.map(|r| r.list_needed).max() else { return Ok(false) };
         // A quarter more than needed now: a list that has grown once will grow again.
         self.system.grow_lists((needed + needed / 4).next_multiple_of(32))?;
         self.clear_status(replicas);
@@ -344,21 +350,22 @@ impl GpuBackend {
         let words = size_of::<Replica>() / 4;
         for (index, replica) in replicas.iter().enumerate() {
             if replica.status != 0 {
-                self.system.write("replicas", index * words, &[0u32; 3]);
+                self.system.write("replicas", index * words, &Replica::RUNS);
             }
         }
     }
 
-    /// The first failure among replicas that were at step `first` when it was last kept or evaluated; full lists are none.
+    /// The first failure among replicas that were at step `first` when it was last kept or evaluated. A replica whose lists are
+    /// full has not failed: what else it found, it will find again with all its pairs.
     fn failure(&self, replicas: &[Replica], first: u64) -> Option<Failure> {
-        let failed = replicas.iter().enumerate().filter(|(_, r)| r.status & !status::LIST_FULL != 0);
+        let failed =
+            replicas.iter().enumerate().filter(|(_, r)| r.status != 0 && r.status & status::LIST_FULL == 0);
         let done = |replica: &Replica| u64::from(replica.step.wrapping_sub(first as u32));
         let (index, replica) = failed.min_by_key(|(_, r)| done(r))?;
         let possible = done(replica);
         let step = first + possible + 1;
-        let detail = replica.detail_a as usize;
         let source = if replica.status & status::CLOSE_PAIR != 0 {
-            self.close_pair(index, detail, replica.detail_b as usize)
+            self.close_pair(index, replica.close_pair as usize)
         } else if replica.status & status::CELL_TOO_SMALL != 0 {
             let dimensions = self.system.dimensions();
             let cutoff = dimensions.short_range_cutoff.max(dimensions.coulomb_cutoff);
@@ -369,18 +376,19 @@ impl GpuBackend {
                 half_height,
             }
         } else if replica.status & status::FORCE_RANGE != 0 {
-            ForceError::NotFinite { atom: detail }
+            ForceError::NotFinite { atom: replica.strong_atom as usize }
         } else {
-            let error = BackendError::NotFinite { replica: index, step, body: detail };
+            let error = BackendError::NotFinite { replica: index, step, body: replica.stray_body as usize };
             return Some(Failure { possible, error });
         };
         let error = BackendError::Forces { replica: index, step, source };
         Some(Failure { possible, error })
     }
 
-    fn close_pair(&self, replica: usize, atom: usize, species: usize) -> ForceError {
+    fn close_pair(&self, replica: usize, pair: usize) -> ForceError {
         let n = self.topology.n_atoms();
-        let atoms: Vec<[i32; 4]> = match self.system.read_part("atoms", replica * n, n) {
+        let (atom, species) = (pair / self.topology.species.len(), pair % self.topology.species.len());
+        let atoms: Vec<[i32; 4]> = match self.system.read_part("atoms", 2 * replica * n, n) {
             Ok(atoms) => atoms,
             Err(error) => return ForceError::Device { message: error.to_string() },
         };
@@ -399,16 +407,20 @@ impl GpuBackend {
             // They had not been built: the evaluation that follows builds them.
             return Ok(());
         }
-        let half = self.device_state.atoms.len() / 2;
+        let n = self.topology.n_atoms();
         let mut at_build = stored.clone();
         for replica in &mut at_build {
             let growth = replica.growth_at_build;
             replica.edges = replica.edges_at_start.map(|edge| edge.map(|x| x * growth));
             replica.rebuild = 1;
         }
-        self.system.write("atoms", 0, &self.device_state.atoms[half..]);
+        let mut positions_at_build = self.device_state.atoms.clone();
+        for replica in positions_at_build.chunks_exact_mut(2 * n) {
+            replica.copy_within(n.., 0);
+        }
+        self.system.write("atoms", 0, &positions_at_build);
         self.system.write("replicas", 0, &at_build);
-        self.evaluate(phase::EVALUATE_ONLY, &[Kernel::Near], Variant::Forces, Target::Motion)?;
+        self.evaluate(&[Kernel::Near], Variant::Forces, Target::Motion)?;
         self.system.write("atoms", 0, &self.device_state.atoms);
         self.system.write("replicas", 0, &stored);
         Ok(())
@@ -422,7 +434,7 @@ impl GpuBackend {
     /// Energies and molecular virial of each replica at the present positions.
     fn configurations(&mut self) -> Result<Vec<Configuration>, BackendError> {
         self.ensure_forces()?;
-        self.evaluate(phase::EVALUATE_ONLY, &FORCES, Variant::Virial, Target::Observers)?;
+        self.evaluate(&FORCES, Variant::Virial, Target::Observers)?;
         let forces: Vec<[f32; 4]> = self.system.read("observed_forces")?;
         let mesh: Vec<[i32; 3]> = self.system.read("observed_reciprocal_forces")?;
         let partials: Vec<f32> = self.system.read("observed_partials")?;
@@ -566,22 +578,27 @@ impl Backend for GpuBackend {
         remove_centre_of_mass_velocity(&self.topology, &mut self.state);
         let mut replicas =
             vec![Replica { phase: phase::AT_REST, rebuild: 1, ..Replica::default() }; self.replicas()];
-        let mut atoms = Vec::with_capacity(2 * self.replicas() * self.topology.n_atoms());
+        let n = self.topology.n_atoms();
+        let mut atoms = Vec::with_capacity(2 * self.replicas() * n);
         for (index, replica) in replicas.iter_mut().enumerate() {
             let cell = &self.state.cells[index];
             convert::set_cell(replica, cell);
             convert::set_extended(replica, &self.state.extended[index]);
+            replica.step = self.state.step as u32;
+            replica.total_mass = self.topology.total_mass() as f32;
+            replica.tail_virial = self.tail.virial_times_volume() as f32;
             atoms.extend(convert::atom_words(cell, &self.state.atom_positions(&self.topology, index)));
+            // Lists have not been built.
+            atoms.resize(2 * (index + 1) * n, [0; 4]);
         }
         self.write_motion(&mut replicas);
-        atoms.resize(2 * atoms.len(), [0; 4]);
         self.device_state = DeviceState {
             bodies: convert::body_words(&self.topology, &self.state),
             replicas: bytemuck::cast_slice(&replicas).to_vec(),
             atoms,
             start_cells: self.state.cells.clone(),
         };
-        debug_assert_eq!(self.device_state.bodies.len(), section::COUNT * self.state.centre.len());
+        debug_assert_eq!(self.device_state.bodies.len(), section::SECTIONS as usize * self.state.centre.len());
         self.upload();
         self.read_state();
         self.forces = Forces::Afresh;

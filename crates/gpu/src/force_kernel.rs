@@ -13,12 +13,13 @@ use vitrion_core::long_range::exclusions::{self_energy, subtract_excluded};
 use vitrion_core::topology::{MoleculeModel, Topology};
 use vitrion_shaders::dimensions::{COLUMN_PARTIALS, Dimensions, FORCE_UNITS, MOLECULE_PARTIALS};
 use vitrion_shaders::kernel::{Kernel, Variant};
+use vitrion_shaders::protocol::{command, header, status};
 
 use crate::convert::{atom_words, set_cell};
 use crate::device::Device;
 use crate::dimensions::dimensions;
 use crate::error::GpuError;
-use crate::layout::{Replica, phase, status};
+use crate::layout::Replica;
 use crate::system::{System, Target};
 
 /// Default skin of the neighbour list (angstrom): lists are rebuilt about every five steps at 700 K and 4 fs.
@@ -78,7 +79,7 @@ impl GpuForceKernel {
 
     fn check_cell(&self, cell: &Cell, positions: &[DVec3]) -> Result<(), ForceError> {
         if let Some(atom) = positions.iter().position(|r| !r.is_finite()) {
-            return Err(ForceError::NotFinite { atom });
+            return Err(ForceError::NotFinite { atom: replica.strong_atom as usize });
         }
         let mut arm2 = 0.0f64;
         for molecule in &self.topology.molecules {
@@ -99,9 +100,10 @@ impl GpuForceKernel {
 
     /// Evaluates until the lists are long enough; returns the control words afterwards.
     fn run(&mut self, cell: &Cell, positions: &[DVec3], variant: Variant) -> Result<Replica, GpuError> {
-        let mut replica = Replica { phase: phase::EVALUATE_ONLY, rebuild: 1, ..Replica::default() };
+        let mut replica = Replica { rebuild: 1, ..Replica::default() };
         set_cell(&mut replica, cell);
         self.system.write("atoms", 0, &atom_words(cell, positions));
+        self.system.write_header(header::COMMAND, command::EVALUATE);
         loop {
             self.system.write("replicas", 0, &[replica]);
             self.system.clear_reciprocal_forces(Target::Motion);
@@ -110,7 +112,7 @@ impl GpuForceKernel {
             if after[0].status & status::LIST_FULL == 0 {
                 return Ok(after[0]);
             }
-            self.system.grow_lists(after[0].detail_a.next_multiple_of(32))?;
+            self.system.grow_lists(after[0].list_needed.next_multiple_of(32))?;
         }
     }
 
@@ -151,13 +153,13 @@ impl ForceKernel for GpuForceKernel {
             (false, false) => Variant::Forces,
         };
         let replica = self.run(cell, positions, variant)?;
-        let atom = replica.detail_a as usize;
         if replica.status & status::CLOSE_PAIR != 0 {
-            let species = replica.detail_b as usize;
+            let (pair, species) = (replica.close_pair as usize, self.topology.species.len());
+            let (atom, species) = (pair / species, pair % species);
             return Err(close_pair(&self.force_field, &self.topology, cell, positions, atom, species));
         }
         if replica.status != 0 {
-            return Err(ForceError::NotFinite { atom });
+            return Err(ForceError::NotFinite { atom: replica.strong_atom as usize });
         }
         self.collect(forces)?;
         // In a rigid molecule these have no net force and no torque, so the device leaves them out.

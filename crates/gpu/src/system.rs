@@ -8,13 +8,14 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
 use vitrion_shaders::dimensions::Dimensions;
 use vitrion_shaders::kernel::{Kernel, Variant};
+use vitrion_shaders::protocol::{header, section};
 use vitrion_shaders::source::source;
 use vitrion_shaders::table::Table;
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferUsages, CommandEncoder};
 
 use crate::device::Device;
 use crate::error::GpuError;
-use crate::layout::{Replica, section};
+use crate::layout::Replica;
 use crate::pipelines::Pipeline;
 use crate::read_back::{Part, ReadBack};
 use crate::tables::Tables;
@@ -120,7 +121,7 @@ impl System {
             ("reciprocal_forces", 12 * atoms),
             ("mesh", 8 * replicas * d.mesh_points()),
             ("partials", 4 * replicas * d.partial_words()),
-            ("bodies", section::COUNT * 16 * replicas * d.bodies),
+            ("bodies", section::SECTIONS as usize * 16 * replicas * d.bodies),
             ("stream", 16 * d.stream_length()),
             ("observed_forces", 16 * atoms),
             ("observed_reciprocal_forces", 12 * atoms),
@@ -192,12 +193,9 @@ impl System {
         );
     }
 
-    /// Writes one word of every replica's control words, `offset` bytes into each.
-    pub fn write_control(&self, offset: usize, word: u32) {
-        for replica in 0..self.dimensions.replicas {
-            let place = replica * size_of::<Replica>() + offset;
-            self.device.queue.write_buffer(self.buffer("replicas"), place as u64, &word.to_le_bytes());
-        }
+    /// Writes one of the words that all replicas look at: a number of [`header`].
+    pub fn write_header(&self, word: u32, value: u32) {
+        self.write("tables", word as usize, &[value]);
     }
 
     /// A whole buffer, after everything submitted so far.
@@ -264,20 +262,28 @@ impl System {
         self.copy(&BACKUPS[half.index()].map(|(name, kept)| (kept, name)));
     }
 
+    /// Entries of the neighbour list of each molecule of a replica.
+    pub fn list_lengths(&self, replica: usize) -> Result<Vec<u32>, GpuError> {
+        let row = 1 + self.list_capacity as usize;
+        let words = self.dimensions.molecules * row;
+        let lists: Vec<u32> = self.read_part("lists", replica * words, words)?;
+        Ok(lists.into_iter().step_by(row).collect())
+    }
+
     /// Makes lists hold `capacity` entries; their contents stay.
     pub fn grow_lists(&mut self, capacity: u32) -> Result<(), GpuError> {
-        let old: Vec<u32> = self.read("lists")?;
-        let rows = self.dimensions.replicas * self.dimensions.molecules;
-        let (before, after) = (self.list_capacity as usize, capacity as usize);
-        let mut new = vec![0u32; rows * (1 + after)];
-        new[..rows].copy_from_slice(&old[..rows]);
-        for row in 0..rows {
-            new[rows + row * after..][..before].copy_from_slice(&old[rows + row * before..][..before]);
+        let before = std::mem::replace(&mut self.list_capacity, capacity);
+        let Some(old) = self.buffers.remove("lists") else { return Ok(()) };
+        if let Err(error) = self.allocate("lists", self.list_bytes()) {
+            self.buffers.insert("lists", old);
+            self.list_capacity = before;
+            return Err(error);
         }
-        self.list_capacity = capacity;
-        self.allocate("lists", self.list_bytes())?;
-        self.write("lists", 0, &new);
-        self.write("tables", 0, &[capacity]);
+        self.buffers.insert("old_lists", old);
+        self.write_header(header::LIST_CAPACITY, capacity);
+        self.dispatch(&[], &[Kernel::GrowLists], 1, Variant::Forces, Target::Motion)?;
+        self.buffers.remove("old_lists");
+        self.groups.clear();
         Ok(())
     }
 
@@ -314,7 +320,7 @@ impl System {
         if !self.device.adapter.timestamps {
             return Ok(None);
         }
-        let kernels = Kernel::ALL;
+        let kernels = Kernel::STEP;
         for kernel in kernels {
             self.prepare(kernel, variant, Target::Motion);
         }
@@ -374,6 +380,7 @@ impl System {
             Kernel::Kspace => [d.column_groups(), d.replicas],
             Kernel::Far => [d.grid[0], d.replicas],
             Kernel::Advance => [d.replicas, 1],
+            Kernel::GrowLists => [d.molecules, d.replicas],
         };
         [x as u32, y as u32]
     }

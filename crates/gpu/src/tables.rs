@@ -7,6 +7,7 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::long_range::b_spline::inverse_moduli;
 use vitrion_core::topology::{MoleculeKind, MoleculeModel, Topology};
 use vitrion_shaders::dimensions::Dimensions;
+use vitrion_shaders::protocol::{command, header};
 use vitrion_shaders::table::{Axis, PAIR_WORDS, Table, kind_words};
 
 /// Stands for the kind of a body that is a single atom.
@@ -14,7 +15,7 @@ const POINT: u32 = u32::MAX;
 
 /// The words, and the place where each table begins, by its name in the shaders.
 pub struct Tables {
-    /// The first word is the capacity of a neighbour list.
+    /// They begin with [`header`].
     pub words: Vec<u32>,
     /// The first word of each table.
     pub places: Vec<(Table, usize)>,
@@ -28,7 +29,11 @@ impl Tables {
         dimensions: &Dimensions,
         list_capacity: u32,
     ) -> Self {
-        let mut tables = Self { words: vec![list_capacity], places: Vec::new() };
+        let mut words = vec![0; header::HEADER_WORDS as usize];
+        words[header::LIST_CAPACITY as usize] = list_capacity;
+        words[header::N_REPLICAS as usize] = dimensions.replicas as u32;
+        words[header::COMMAND as usize] = command::STEP;
+        let mut tables = Self { words, places: Vec::new() };
         tables.add(Table::Molecules, molecules(topology));
         tables.add(Table::Bodies, bodies(topology));
         tables.add(Table::AtomSpecies, topology.atom_species.iter().map(|&s| s as u32));

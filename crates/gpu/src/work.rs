@@ -6,9 +6,9 @@
 use vitrion_shaders::dimensions::MOLECULE_PARTIALS;
 use vitrion_shaders::fourier::passes;
 use vitrion_shaders::kernel::Kernel;
+use vitrion_shaders::protocol::section;
 
 use crate::error::GpuError;
-use crate::layout::section;
 use crate::system::System;
 
 /// A pair: gather, distance, exponential, error function, dispersion, accumulation.
@@ -40,8 +40,7 @@ pub struct Work {
 /// Counts for a system whose lists are built.
 pub fn per_step(system: &System, skin: f64) -> Result<Vec<Work>, GpuError> {
     let d = system.dimensions();
-    let counts: Vec<u32> = system.read_part("lists", 0, d.molecules)?;
-    let entries: f64 = counts.iter().map(|&n| f64::from(n)).sum();
+    let entries: f64 = system.list_lengths(0)?.into_iter().map(f64::from).sum();
     let atoms = d.atoms as f64;
     let per_molecule = atoms / d.molecules as f64;
     let pairs = entries * per_molecule;
@@ -57,7 +56,7 @@ pub fn per_step(system: &System, skin: f64) -> Result<Vec<Work>, GpuError> {
     let plane = transform(d.grid[1]) + 0.5 * transform(d.grid[2]) + 6.0 * points;
     let mesh_bytes = 8.0 * points;
     let bodies = d.bodies as f64;
-    let body_bytes = (section::COUNT * 16) as f64 * bodies;
+    let body_bytes = f64::from(section::SECTIONS * 16) * bodies;
     Ok(vec![
         Work {
             kernel: Kernel::Near,

@@ -113,7 +113,7 @@ impl Dimensions {
     pub fn workgroup_bytes(&self) -> usize {
         let near = 4 * self.words() + 4 * 256 + 16;
         let kspace = 8 * self.grid[0] * 17 + 4 * 7 * STRIDE + 16;
-        let advance = 4 * 16 * STRIDE + 256;
+        let advance = 4 * 8 * STRIDE + 256;
         near.max(kspace).max(advance)
     }
 }

@@ -11,11 +11,15 @@ pub enum Kernel {
     Far,
     /// Equations of motion.
     Advance,
+    /// Copies neighbour lists into longer ones.
+    GrowLists,
 }
 
 impl Kernel {
-    /// All, in the order of a step.
-    pub const ALL: [Self; 4] = [Self::Near, Self::Kspace, Self::Far, Self::Advance];
+    /// Those of a step, in their order.
+    pub const STEP: [Self; 4] = [Self::Near, Self::Kspace, Self::Far, Self::Advance];
+    /// All.
+    pub const ALL: [Self; 5] = [Self::Near, Self::Kspace, Self::Far, Self::Advance, Self::GrowLists];
 
     /// Name of the file and of the entry point.
     pub fn name(self) -> &'static str {
@@ -24,6 +28,7 @@ impl Kernel {
             Self::Kspace => "kspace",
             Self::Far => "far",
             Self::Advance => "advance",
+            Self::GrowLists => "grow_lists",
         }
     }
 }

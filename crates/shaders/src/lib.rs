@@ -9,6 +9,7 @@
 pub mod dimensions;
 pub mod fourier;
 pub mod kernel;
+pub mod protocol;
 pub mod representative;
 pub mod source;
 pub mod table;

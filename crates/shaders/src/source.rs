@@ -7,6 +7,7 @@ use crate::dimensions::{
 };
 use crate::fourier::{passes, transform};
 use crate::kernel::{Kernel, Variant};
+use crate::protocol;
 use crate::table::{BODY_WORDS, PAIR_WORDS, Table, kind_words};
 
 /// A file of shaders: its path in the repository, and its text.
@@ -21,6 +22,8 @@ macro_rules! file {
 
 const REPLICA: File = file!("shared/replica.wgsl");
 const ARITHMETIC: File = file!("shared/arithmetic.wgsl");
+const VECTORS: File = file!("shared/vectors.wgsl");
+const WIDE: File = file!("shared/wide.wgsl");
 const INTRAMOLECULAR: File = file!("shared/intramolecular.wgsl");
 const MESH: File = file!("shared/mesh.wgsl");
 const PLANE: File = file!("shared/plane.wgsl");
@@ -28,6 +31,7 @@ const NEAR: File = file!("near.wgsl");
 const KSPACE: File = file!("kspace.wgsl");
 const FAR: File = file!("far.wgsl");
 const ADVANCE: File = file!("advance.wgsl");
+const GROW_LISTS: File = file!("grow_lists.wgsl");
 
 /// The whole source of a kernel, and which piece of it comes from where.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,8 +98,13 @@ pub fn source(
 ) -> Source {
     let mut source = Source::new(kernel, variant, dimensions);
     source.push("generated constants", &constants(variant, dimensions, places));
+    if kernel == Kernel::GrowLists {
+        source.push_file(GROW_LISTS);
+        return source;
+    }
     source.push_file(REPLICA);
     source.push_file(ARITHMETIC);
+    source.push_file(VECTORS);
     if kernel != Kernel::Advance {
         source.push_file(MESH);
         for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
@@ -111,21 +120,24 @@ pub fn source(
     if kernel == Kernel::Near {
         source.push_file(INTRAMOLECULAR);
     }
+    if kernel == Kernel::Advance {
+        source.push_file(WIDE);
+    }
     source.push_file(match kernel {
         Kernel::Near => NEAR,
         Kernel::Kspace => KSPACE,
         Kernel::Far => FAR,
         Kernel::Advance => ADVANCE,
+        Kernel::GrowLists => GROW_LISTS,
     });
     source
 }
 
 fn constants(variant: Variant, d: &Dimensions, places: &[(Table, usize)]) -> String {
-    let mut text = String::new();
+    let mut text = protocol::constants();
     let mut count = |name: &str, value: usize| {
         let _ = writeln!(text, "const {name}: u32 = {value}u;");
     };
-    count("N_REPLICAS", d.replicas);
     count("N_ATOMS", d.atoms);
     count("N_MOLECULES", d.molecules);
     count("N_BODIES", d.bodies);
@@ -142,13 +154,9 @@ fn constants(variant: Variant, d: &Dimensions, places: &[(Table, usize)]) -> Str
     count("PARTIAL_WORDS", d.partial_words());
     count("MOLECULE_PARTIALS", MOLECULE_PARTIALS);
     count("SLOTS", SLOTS);
-    count("WINDOW_SLOTS", d.window_slots);
-    count("STRESS_SECTION", d.stress_section());
-    count("WINDOW_SECTION", d.window_section());
     count("BODY_WORDS", BODY_WORDS);
     count("PAIR_WORDS", PAIR_WORDS);
     count("KIND_WORDS", kind_words(d.largest_molecule));
-    count("LIST_CAPACITY", 0);
     for (name, points) in ["GRID_X", "GRID_Y", "GRID_Z"].into_iter().zip(d.grid) {
         count(name, points);
     }

@@ -3,10 +3,9 @@
 //! A chunk is submitted before the host knows how the one before it went. That is safe because a replica that needs the host (its
 //! status is not zero) stands still, whatever is submitted, until the host has seen to it, and replicas know nothing of one another. All
 //! that the host writes for the later chunk leaves the earlier one alone: set points and what is due go into places of their own in a
-//! ring of steps, samples into the other half, and of the control words only the step at which to rest changes. So a replica
+//! ring of steps, samples into the other half, and of the words that replicas look at only the step at which to rest changes. So a replica
 //! that stood still goes on where it stood, through both chunks.
 
-use std::mem::offset_of;
 use std::time::Instant;
 
 use glam::{DMat3, DVec3};
@@ -15,10 +14,11 @@ use vitrion_core::observe::streams::Stream;
 use vitrion_core::units::BOLTZMANN;
 use vitrion_shaders::dimensions::SLOTS;
 use vitrion_shaders::kernel::Kernel;
+use vitrion_shaders::protocol::{header, status};
 
 use super::{Failure, Forces, GpuBackend, variant};
 use crate::convert;
-use crate::layout::{Replica, status};
+use crate::layout::Replica;
 use crate::read_back::{Part, ReadBack, Words};
 use crate::system::{Half, Target};
 
@@ -87,9 +87,6 @@ impl GpuBackend {
     /// Submits `steps` steps from step `first` on, behind the chunk that has the half `before`, if one is under way.
     fn submit(&mut self, first: u64, steps: u64, before: Option<Half>) -> Result<Chunk, BackendError> {
         let half = before.map_or(Half::First, Half::other);
-        if before.is_none() {
-            self.write_steps(first, first);
-        }
         self.system.keep_state(half);
         let began = Instant::now();
         let due = self.dispatch_steps(first, steps, half, before.is_none())?;
@@ -109,15 +106,15 @@ impl GpuBackend {
     ) -> Result<Due, BackendError> {
         let variant = self.stage.as_ref().map(variant).ok_or(BackendError::NoStage)?;
         let due = self.write_set_points(first, steps, half, alone);
-        self.system.write_control(offset_of!(Replica, last_step), (first + steps) as u32);
-        self.system.dispatch(&[Kernel::Advance], &Kernel::ALL, steps, variant, Target::Motion)?;
+        self.submit_up_to(first + steps);
+        self.system.dispatch(&[Kernel::Advance], &Kernel::STEP, steps, variant, Target::Motion)?;
         Ok(due)
     }
 
-    /// Tells all replicas which step is done and at which to rest; none is under way.
-    pub(super) fn write_steps(&self, done: u64, last: u64) {
-        self.system.write_control(offset_of!(Replica, step), done as u32);
-        self.system.write_control(offset_of!(Replica, last_step), last as u32);
+    /// Lets replicas that nothing keeps from running do steps up to `last`.
+    pub(super) fn submit_up_to(&mut self, last: u64) {
+        self.last_step = last;
+        self.system.write_header(header::LAST_STEP, last as u32);
     }
 
     /// Waits for a chunk and collects what it sampled; returns the chunk `ahead` of it if that is still to be waited for. Where the
@@ -160,11 +157,12 @@ impl GpuBackend {
             }
             self.grow(&replicas)?;
             // A replica whose lists were full stands in the middle of a step; the others are at rest.
-            let left = replicas.iter().map(|replica| replica.last_step.wrapping_sub(replica.step)).max();
+            let last = self.last_step as u32;
+            let left = replicas.iter().map(|replica| last.wrapping_sub(replica.step)).max();
             match left {
                 None | Some(0) => return Ok(None),
                 Some(times) => {
-                    self.system.dispatch(&[], &Kernel::ALL, u64::from(times), variant, Target::Motion)?;
+                    self.system.dispatch(&[], &Kernel::STEP, u64::from(times), variant, Target::Motion)?;
                 }
             }
         }
@@ -195,7 +193,6 @@ impl GpuBackend {
         while self.state.step < first + steps {
             self.ensure_forces()?;
             let n = (first + steps - self.state.step).min(self.most_steps());
-            self.write_steps(self.state.step, self.state.step);
             let due = self.dispatch_steps(self.state.step, n, Half::First, true)?;
             if let Some(failure) = self.catch_up(first)? {
                 return Ok(Some(failure));
@@ -226,41 +223,43 @@ impl GpuBackend {
             }
             flags.push(places);
         }
-        for replica in 0..self.replicas() {
-            let temperature = stage.dynamics.temperature.get(replica);
-            let pressure = stage.dynamics.pressure.get(replica);
-            let kt = |step| temperature.map_or(0.0, |t| BOLTZMANN * t.at(step, dt));
-            let p = |step| pressure.map_or(0.0, |p| p.at(step, dt));
-            let entries: Vec<[[f32; 4]; 2]> = (begin..)
-                .zip(&flags)
-                .map(|(step, flags)| {
-                    let change = [kt(step + 1) - kt(step), p(step + 1) - p(step)];
-                    let values = [kt(step), p(step), change[0], change[1]];
-                    [values.map(|x| x as f32), flags.map(f32::from_bits)]
-                })
-                .collect();
-            // Around the end of the ring.
-            let place = (begin % SLOTS as u64) as usize;
-            let (to_end, from_start) = entries.split_at(entries.len().min(SLOTS - place));
-            self.system.write("stream", replica * SLOTS + place, to_end);
-            if !from_start.is_empty() {
-                self.system.write("stream", replica * SLOTS, from_start);
-            }
+        let n = self.replicas();
+        let mut entries: Vec<[[f32; 4]; 2]> = Vec::with_capacity(n * flags.len());
+        for (step, flags) in (begin..).zip(&flags) {
+            entries.extend((0..n).map(|replica| {
+                let kt = |step| {
+                    let temperature = stage.dynamics.temperature.get(replica);
+                    temperature.map_or(0.0, |t| BOLTZMANN * t.at(step, dt))
+                };
+                let p = |step| stage.dynamics.pressure.get(replica).map_or(0.0, |p| p.at(step, dt));
+                let change = [kt(step + 1) - kt(step), p(step + 1) - p(step)];
+                let values = [kt(step), p(step), change[0], change[1]];
+                [values.map(|x| x as f32), flags.map(f32::from_bits)]
+            }));
+        }
+        // Around the end of the ring.
+        let place = (begin % SLOTS as u64) as usize;
+        let (to_end, from_start) = entries.split_at(entries.len().min((SLOTS - place) * n));
+        self.system.write("stream", place * n, to_end);
+        if !from_start.is_empty() {
+            self.system.write("stream", 0, from_start);
         }
         due
     }
 
-    /// What of the device the host needs after a chunk: control words, then what was sampled.
+    /// What of the device the host needs after a chunk: control words, then the places that hold what was sampled.
     fn parts(&self, due: &Due) -> Vec<Part<'static>> {
         let d = self.system.dimensions();
         let mut parts = vec![Part { name: "replicas", first: 0, bytes: size_of::<Replica>() * d.replicas }];
         if !due.stress.is_empty() {
-            let (first, length) = (d.stress_section(), 2 * d.replicas * SLOTS);
-            parts.push(Part { name: "stream", first: 16 * first, bytes: 16 * length });
+            let start = due.half.index() * SLOTS / 2;
+            let first = d.stress_section() + 2 * start * d.replicas;
+            parts.push(Part { name: "stream", first: 16 * first, bytes: 32 * due.stress.len() * d.replicas });
         }
         if !due.centres.is_empty() {
-            let (first, length) = (d.window_section(), 2 * d.replicas * d.window_slots * d.molecules);
-            parts.push(Part { name: "stream", first: 16 * first, bytes: 16 * length });
+            let (start, sample) = (due.half.index() * self.window_samples(), d.replicas * d.molecules);
+            let first = d.window_section() + 2 * start * sample;
+            parts.push(Part { name: "stream", first: 16 * first, bytes: 32 * due.centres.len() * sample });
         }
         parts
     }
@@ -277,10 +276,10 @@ impl GpuBackend {
     fn collect(&mut self, due: &Due, words: &Words) -> Result<(), BackendError> {
         if !due.stress.is_empty() {
             let samples: Vec<[f32; 4]> = words.part(1)?;
-            let start = due.half.index() * SLOTS / 2;
+            let n = self.replicas();
             for (replica, stream) in self.streams.iter_mut().enumerate() {
                 for (index, &step) in due.stress.iter().enumerate() {
-                    let at = 2 * (replica * SLOTS + start + index);
+                    let at = 2 * (index * n + replica);
                     let [xx, yy, zz, xy] = samples[at].map(f64::from);
                     let [xz, yz, ..] = samples[at + 1].map(f64::from);
                     let tensor = DMat3::from_cols(
@@ -294,12 +293,10 @@ impl GpuBackend {
         }
         if !due.centres.is_empty() {
             let samples: Vec<[[u32; 4]; 2]> = words.part(1 + usize::from(!due.stress.is_empty()))?;
-            let molecules = self.system.dimensions().molecules;
-            let (rows, start) =
-                (self.system.dimensions().window_slots, due.half.index() * self.window_samples());
+            let (n, molecules) = (self.replicas(), self.system.dimensions().molecules);
             for (replica, stream) in self.streams.iter_mut().enumerate() {
                 for (index, &step) in due.centres.iter().enumerate() {
-                    let at = (replica * rows + start + index) * molecules;
+                    let at = (index * n + replica) * molecules;
                     let centres = samples[at..][..molecules].iter();
                     stream.add_centres(step, centres.map(|&[low, high]| convert::unwrapped(low, high)));
                 }
