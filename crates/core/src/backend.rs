@@ -3,6 +3,7 @@
 use glam::{DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 
+use crate::force_field::PlainTruncation;
 use crate::forces::{Energies, ForceError, ListOrigin};
 use crate::observe::window_means::WindowMeans;
 use crate::state::State;
@@ -213,6 +214,9 @@ pub enum BackendError {
     /// Dynamics were asked for before a stage.
     #[error("no stage has begun, so there are no dynamics to advance; call `begin_stage` first")]
     NoStage,
+    /// Energy and virial are not one Hamiltonian at the constant pressure that was asked for.
+    #[error(transparent)]
+    Truncation(#[from] PlainTruncation),
     /// The checkpoint does not fit this system.
     #[error("the checkpoint holds {found} but this system has {expected}")]
     Mismatch {
@@ -274,7 +278,8 @@ pub trait Backend: Send {
 
     /// Starts a stage: sets dynamics and streams; thermostat and barostat velocities, and the set-point work, are kept
     /// when the ensemble continues and zeroed when it changes. Streams count from the `start_step` of the first replica's
-    /// temperature set point, so give set points in NVE too if the stage may be resumed.
+    /// temperature set point, so give set points in NVE too if the stage may be resumed. Refuses constant pressure with a
+    /// force field that has no Hamiltonian there ([`crate::force_field::Truncation`]).
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError>;
 
     /// Advances all replicas by `steps` steps.

@@ -4,11 +4,12 @@ use glam::{DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
+use crate::force_field::Truncation;
 
 /// Potential energy by term (u A^2/ps^2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Energies {
-    /// Born-Mayer-Huggins between atoms of different molecules.
+    /// Born-Mayer-Huggins between atoms of different molecules (with the tail, when that option is on).
     pub short_range: f64,
     /// Real-space part of the Ewald sum.
     pub coulomb_real: f64,
@@ -42,7 +43,7 @@ impl Energies {
 /// configurational pressure is W/V.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Virials {
-    /// Born-Mayer-Huggins (with the tail correction's share, when that option is on).
+    /// Born-Mayer-Huggins (with the tail, when that option is on).
     pub short_range: DMat3,
     /// All Coulomb terms.
     pub coulomb: DMat3,
@@ -151,6 +152,10 @@ pub trait ForceKernel: Send {
         request: Request,
         forces: &mut [DVec3],
     ) -> Result<Evaluation, ForceError>;
+
+    /// Whether energy and virial are one Hamiltonian at any volume; backends refuse constant pressure otherwise. (A kernel whose
+    /// potentials end smoothly says [`Truncation::Consistent`].)
+    fn truncation(&self) -> Truncation;
 
     /// The build positions of the current neighbour list, if the kernel keeps one.
     fn list_origin(&self) -> Option<ListOrigin> {

@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod builder;
 pub mod cell;
+pub mod constant_terms;
 pub mod cpu;
 pub mod force_field;
 pub mod forces;
@@ -15,6 +16,7 @@ pub mod long_range;
 pub mod minimize;
 pub mod neighbors;
 pub mod observe;
+pub mod pressure;
 pub mod random;
 pub mod stage;
 pub mod state;

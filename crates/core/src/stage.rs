@@ -1,6 +1,7 @@
 //! The stage in progress, as every backend keeps it.
 
 use crate::backend::{BackendError, Dynamics, Sampling};
+use crate::force_field::Truncation;
 use crate::integrators::Motion;
 use crate::observe::window_means::WindowMeans;
 use crate::state::State;
@@ -24,13 +25,17 @@ pub struct Stage {
 
 impl Stage {
     /// Streams count from the `start_step` of the first replica's temperature set point; without any from the present step.
+    /// Refuses constant pressure where `truncation` is that of no Hamiltonian there: every backend asks its kernels or its force
+    /// field.
     pub fn begin(
         topology: &Topology,
         state: &State,
         dynamics: &Dynamics,
         sampling: &Sampling,
         n_centres: usize,
+        truncation: Truncation,
     ) -> Result<Self, BackendError> {
+        truncation.check(dynamics.ensemble)?;
         let motion = (0..state.n_replicas)
             .map(|replica| Motion::new(topology, dynamics, replica))
             .collect::<Result<Vec<_>, _>>()

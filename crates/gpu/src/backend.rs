@@ -499,7 +499,8 @@ impl Backend for GpuBackend {
 
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
         let n_centres = self.centre_bodies.len() * self.replicas();
-        let stage = Stage::begin(&self.topology, &self.state, dynamics, sampling, n_centres)?;
+        let truncation = self.force_field.truncation();
+        let stage = Stage::begin(&self.topology, &self.state, dynamics, sampling, n_centres, truncation)?;
         let continues = self.stage.as_ref().is_some_and(|s| s.dynamics.ensemble == dynamics.ensemble);
         self.stage = Some(stage);
         let mut replicas = self.device_state.replicas();

@@ -139,6 +139,10 @@ impl From<GpuError> for ForceError {
 }
 
 impl ForceKernel for GpuForceKernel {
+    fn truncation(&self) -> vitrion_core::force_field::Truncation {
+        self.force_field.truncation()
+    }
+
     fn evaluate(
         &mut self,
         cell: &Cell,

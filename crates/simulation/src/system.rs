@@ -39,11 +39,13 @@ pub struct Prepared {
     file: Option<LammpsSystem>,
 }
 
-/// Reads the force field and, if there is one, the file of the first state, and checks that the system is neutral.
+/// Reads the force field and, if there is one, the file of the first state, and checks that the system is neutral and
+/// that the force field has a Hamiltonian for every stage.
 pub fn prepare(config: &Config) -> Result<Prepared, RunError> {
     let system = &config.system;
     let force_field_text = ForceField::text(Path::new(&system.force_field))?;
     let force_field = ForceField::parse(&force_field_text, &system.force_field)?;
+    config.check_force_field(&force_field)?;
     let (topology, file, initial_text) = match &system.start {
         Start::Melt { molecules, .. } => {
             let counts: Vec<(&str, usize)> = molecules.iter().map(|(k, n)| (k.as_str(), *n)).collect();

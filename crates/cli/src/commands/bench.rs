@@ -14,7 +14,7 @@ use vitrion_core::backend::{
 use vitrion_core::cell::Cell;
 use vitrion_core::cpu;
 use vitrion_core::cpu::backend::CpuBackend;
-use vitrion_core::force_field::ForceField;
+use vitrion_core::force_field::{ForceField, Truncation};
 use vitrion_core::forces::{Evaluation, ForceError, ForceKernel, Request};
 use vitrion_core::long_range::pme::Pme;
 use vitrion_core::neighbors::molecule_list::fraction;
@@ -399,6 +399,10 @@ impl ForceKernel for NoForces {
     ) -> Result<Evaluation, ForceError> {
         forces.fill(DVec3::ZERO);
         Ok(Evaluation::default())
+    }
+
+    fn truncation(&self) -> Truncation {
+        Truncation::Consistent
     }
 
     fn set_soft_core(&mut self, _: bool) {}

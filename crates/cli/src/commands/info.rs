@@ -202,7 +202,9 @@ fn toml(path: &Path) -> Result<String> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{}: cannot be read; check its permissions", path.display()))?;
     if text.lines().any(|line| line.trim_start().starts_with("[[stage]]")) {
-        return Ok(configuration_in_words(&Config::parse(path, text)?));
+        let config = Config::parse(path, text)?;
+        config.check_force_field(&ForceField::load(Path::new(&config.system.force_field))?)?;
+        return Ok(configuration_in_words(&config));
     }
     Ok(force_field_in_words(path, &ForceField::load(path)?))
 }

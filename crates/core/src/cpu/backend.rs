@@ -12,12 +12,14 @@ use crate::backend::{
     Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Sampling, Sink, Thermo,
     check_state,
 };
+use crate::force_field::Truncation;
 use crate::forces::{ForceKernel, ListOrigin};
 use crate::integrators::StepError;
 use crate::integrators::body_forces::BodyForces;
-use crate::integrators::thermodynamics::{pressure_tensor, remove_centre_of_mass_velocity};
+use crate::integrators::thermodynamics::remove_centre_of_mass_velocity;
 use crate::minimize::minimize;
 use crate::observe::streams::{Stream, centre_bodies, deliver};
+use crate::pressure::pressure_tensor;
 use crate::stage::Stage;
 use crate::state::{ExtendedVariables, ReplicaMut, State};
 use crate::topology::Topology;
@@ -245,7 +247,10 @@ impl Backend for CpuBackend {
     }
 
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
-        let stage = Stage::begin(&self.topology, &self.state, dynamics, sampling, self.n_centres())?;
+        let plain = self.kernels.iter().any(|kernel| kernel.truncation() == Truncation::Plain);
+        let truncation = if plain { Truncation::Plain } else { Truncation::Consistent };
+        let n_centres = self.n_centres();
+        let stage = Stage::begin(&self.topology, &self.state, dynamics, sampling, n_centres, truncation)?;
         let continues = self.stage.as_ref().is_some_and(|s| s.dynamics.ensemble == dynamics.ensemble);
         if !continues {
             self.state.extended.fill(ExtendedVariables::default());
@@ -366,6 +371,9 @@ fn named(replica: usize, step: u64, error: StepError) -> BackendError {
 fn failed_step(error: &BackendError) -> u64 {
     match error {
         BackendError::Forces { step, .. } | BackendError::NotFinite { step, .. } => *step,
-        BackendError::NoStage | BackendError::Mismatch { .. } | BackendError::Device { .. } => 0,
+        BackendError::NoStage
+        | BackendError::Mismatch { .. }
+        | BackendError::Truncation(_)
+        | BackendError::Device { .. } => 0,
     }
 }

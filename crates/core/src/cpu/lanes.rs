@@ -3,13 +3,41 @@
 //! Every implementation has sixteen logical lanes and rounds each operation as IEEE 754 says, with explicit fused
 //! multiply-adds, so that all of them give the same bits. The one used is chosen at run time by [`dispatch`].
 //!
-//! This module may use `unsafe`: vector intrinsics must be called from functions compiled for an instruction set, and only
-//! the run-time check in [`dispatch`] makes that sound.
-#![allow(unsafe_code)]
-#![allow(clippy::inline_always)]
-// Only inlined code is compiled for the wider vectors.
-// The impls below mirror the trait, which documents each operation.
-#![allow(clippy::wildcard_imports)]
+//! A function of a vector type executes instructions that not every processor has, and is safe to call: on the wrong processor that
+//! would be undefined behaviour in safe code. So the vector types of AVX-512 and AVX2 are private to one file, and a kernel
+//! meets them only as the type parameter that [`dispatch`] gives it after it has looked at the processor. They cannot be named here:
+//!
+//! ```compile_fail
+//! use vitrion_core::cpu::lanes::{Avx512, Lanes};
+//! assert_eq!(Avx512::splat(1.0).sum(), 16.0);
+//! ```
+//!
+//! ```compile_fail
+//! use vitrion_core::cpu::lanes::{Avx2, Lanes};
+//! assert_eq!(Avx2::splat(1.0).sum(), 16.0);
+//! ```
+//!
+//! nor where they are defined:
+//!
+//! ```compile_fail
+//! use vitrion_core::cpu::lanes::{Lanes, x86::Avx512};
+//! assert_eq!(Avx512::splat(1.0).sum(), 16.0);
+//! ```
+//!
+//! It is the name that does not compile, not the rest: any processor has [`Portable`].
+//!
+//! ```
+//! use vitrion_core::cpu::lanes::{Lanes, Portable};
+//! assert_eq!(Portable::splat(1.0).sum(), 16.0);
+//! ```
+
+#![allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
+
+// Vector intrinsics must be called from functions compiled for an instruction set, and only a check at run time makes that sound.
+// The impls mirror the trait, which documents each operation.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, clippy::wildcard_imports)]
+mod x86;
 
 /// Number of lanes.
 pub const LANES: usize = 16;
@@ -181,194 +209,6 @@ impl Lanes for Portable {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{LANES, Lanes};
-    use std::arch::x86_64::*;
-
-    /// AVX-512 F.
-    #[derive(Clone, Copy)]
-    pub struct Avx512(__m512);
-
-    // SAFETY (all of this impl): used only inside `dispatch`, which has checked for avx512f; loads and stores check
-    // their slices' lengths.
-    impl Lanes for Avx512 {
-        type Mask = __mmask16;
-        #[inline(always)]
-        fn splat(x: f32) -> Self {
-            Self(unsafe { _mm512_set1_ps(x) })
-        }
-        #[inline(always)]
-        fn load(x: &[f32]) -> Self {
-            let x = &x[..LANES];
-            Self(unsafe { _mm512_loadu_ps(x.as_ptr()) })
-        }
-        #[inline(always)]
-        fn store(self, x: &mut [f32]) {
-            let x = &mut x[..LANES];
-            unsafe { _mm512_storeu_ps(x.as_mut_ptr(), self.0) }
-        }
-        #[inline(always)]
-        fn from_i32(x: &[i32]) -> Self {
-            let x = &x[..LANES];
-            Self(unsafe { _mm512_cvtepi32_ps(_mm512_loadu_si512(x.as_ptr().cast())) })
-        }
-        #[inline(always)]
-        fn add(self, o: Self) -> Self {
-            Self(unsafe { _mm512_add_ps(self.0, o.0) })
-        }
-        #[inline(always)]
-        fn sub(self, o: Self) -> Self {
-            Self(unsafe { _mm512_sub_ps(self.0, o.0) })
-        }
-        #[inline(always)]
-        fn mul(self, o: Self) -> Self {
-            Self(unsafe { _mm512_mul_ps(self.0, o.0) })
-        }
-        #[inline(always)]
-        fn div(self, o: Self) -> Self {
-            Self(unsafe { _mm512_div_ps(self.0, o.0) })
-        }
-        #[inline(always)]
-        fn mul_add(self, a: Self, b: Self) -> Self {
-            Self(unsafe { _mm512_fmadd_ps(self.0, a.0, b.0) })
-        }
-        #[inline(always)]
-        fn neg_mul_add(self, a: Self, b: Self) -> Self {
-            Self(unsafe { _mm512_fnmadd_ps(self.0, a.0, b.0) })
-        }
-        #[inline(always)]
-        fn sqrt(self) -> Self {
-            Self(unsafe { _mm512_sqrt_ps(self.0) })
-        }
-        #[inline(always)]
-        fn min(self, o: Self) -> Self {
-            Self(unsafe { _mm512_min_ps(self.0, o.0) })
-        }
-        #[inline(always)]
-        fn max(self, o: Self) -> Self {
-            Self(unsafe { _mm512_max_ps(self.0, o.0) })
-        }
-        #[inline(always)]
-        fn less(self, o: Self) -> Self::Mask {
-            unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, o.0) }
-        }
-        #[inline(always)]
-        fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
-            Self(unsafe { _mm512_mask_blend_ps(mask, b.0, a.0) })
-        }
-        #[inline(always)]
-        fn bits(mask: Self::Mask) -> u16 {
-            mask
-        }
-        #[inline(always)]
-        fn scale_by_power_of_two(self, n: Self) -> Self {
-            Self(unsafe {
-                let shift = _mm512_slli_epi32::<23>(_mm512_cvttps_epi32(n.0));
-                _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), shift))
-            })
-        }
-    }
-
-    /// AVX2 and FMA, two registers.
-    #[derive(Clone, Copy)]
-    pub struct Avx2(__m256, __m256);
-
-    // SAFETY (all of this impl): used only inside `dispatch`, which has checked for avx2 and fma; loads and stores check
-    // their slices' lengths.
-    impl Lanes for Avx2 {
-        type Mask = (__m256, __m256);
-        #[inline(always)]
-        fn splat(x: f32) -> Self {
-            let v = unsafe { _mm256_set1_ps(x) };
-            Self(v, v)
-        }
-        #[inline(always)]
-        fn load(x: &[f32]) -> Self {
-            let x = &x[..LANES];
-            unsafe { Self(_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x.as_ptr().add(8))) }
-        }
-        #[inline(always)]
-        fn store(self, x: &mut [f32]) {
-            let x = &mut x[..LANES];
-            unsafe {
-                _mm256_storeu_ps(x.as_mut_ptr(), self.0);
-                _mm256_storeu_ps(x.as_mut_ptr().add(8), self.1);
-            }
-        }
-        #[inline(always)]
-        fn from_i32(x: &[i32]) -> Self {
-            let x = &x[..LANES];
-            unsafe {
-                Self(
-                    _mm256_cvtepi32_ps(_mm256_loadu_si256(x.as_ptr().cast())),
-                    _mm256_cvtepi32_ps(_mm256_loadu_si256(x.as_ptr().add(8).cast())),
-                )
-            }
-        }
-        #[inline(always)]
-        fn add(self, o: Self) -> Self {
-            unsafe { Self(_mm256_add_ps(self.0, o.0), _mm256_add_ps(self.1, o.1)) }
-        }
-        #[inline(always)]
-        fn sub(self, o: Self) -> Self {
-            unsafe { Self(_mm256_sub_ps(self.0, o.0), _mm256_sub_ps(self.1, o.1)) }
-        }
-        #[inline(always)]
-        fn mul(self, o: Self) -> Self {
-            unsafe { Self(_mm256_mul_ps(self.0, o.0), _mm256_mul_ps(self.1, o.1)) }
-        }
-        #[inline(always)]
-        fn div(self, o: Self) -> Self {
-            unsafe { Self(_mm256_div_ps(self.0, o.0), _mm256_div_ps(self.1, o.1)) }
-        }
-        #[inline(always)]
-        fn mul_add(self, a: Self, b: Self) -> Self {
-            unsafe { Self(_mm256_fmadd_ps(self.0, a.0, b.0), _mm256_fmadd_ps(self.1, a.1, b.1)) }
-        }
-        #[inline(always)]
-        fn neg_mul_add(self, a: Self, b: Self) -> Self {
-            unsafe { Self(_mm256_fnmadd_ps(self.0, a.0, b.0), _mm256_fnmadd_ps(self.1, a.1, b.1)) }
-        }
-        #[inline(always)]
-        fn sqrt(self) -> Self {
-            unsafe { Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
-        }
-        #[inline(always)]
-        fn min(self, o: Self) -> Self {
-            unsafe { Self(_mm256_min_ps(self.0, o.0), _mm256_min_ps(self.1, o.1)) }
-        }
-        #[inline(always)]
-        fn max(self, o: Self) -> Self {
-            unsafe { Self(_mm256_max_ps(self.0, o.0), _mm256_max_ps(self.1, o.1)) }
-        }
-        #[inline(always)]
-        fn less(self, o: Self) -> Self::Mask {
-            unsafe { (_mm256_cmp_ps::<_CMP_LT_OQ>(self.0, o.0), _mm256_cmp_ps::<_CMP_LT_OQ>(self.1, o.1)) }
-        }
-        #[inline(always)]
-        fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
-            unsafe { Self(_mm256_blendv_ps(b.0, a.0, mask.0), _mm256_blendv_ps(b.1, a.1, mask.1)) }
-        }
-        #[inline(always)]
-        fn bits(mask: Self::Mask) -> u16 {
-            unsafe { (_mm256_movemask_ps(mask.0) | (_mm256_movemask_ps(mask.1) << 8)) as u16 }
-        }
-        #[inline(always)]
-        fn scale_by_power_of_two(self, n: Self) -> Self {
-            unsafe {
-                let scale = |x, n| {
-                    let shift = _mm256_slli_epi32::<23>(_mm256_cvttps_epi32(n));
-                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shift))
-                };
-                Self(scale(self.0, n.0), scale(self.1, n.1))
-            }
-        }
-    }
-}
-#[cfg(target_arch = "x86_64")]
-pub use x86::{Avx2, Avx512};
-
 /// A computation written once over [`Lanes`].
 pub trait LaneKernel {
     /// Its result.
@@ -380,29 +220,10 @@ pub trait LaneKernel {
 /// Runs a kernel compiled for the widest vector unit that this processor has.
 pub fn dispatch<K: LaneKernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
-        unsafe fn avx512<K: LaneKernel>(kernel: K) -> K::Output {
-            kernel.run::<Avx512>()
-        }
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2<K: LaneKernel>(kernel: K) -> K::Output {
-            kernel.run::<Avx2>()
-        }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("fma")
-        {
-            // SAFETY: the features were found on this processor.
-            return unsafe { avx512(kernel) };
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the features were found on this processor.
-            return unsafe { avx2(kernel) };
-        }
-    }
+    let kernel = match x86::dispatch(kernel) {
+        Ok(output) => return output,
+        Err(kernel) => kernel,
+    };
     kernel.run::<Portable>()
 }
 

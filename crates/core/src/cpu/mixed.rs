@@ -15,14 +15,14 @@ use super::pair_force::{
 };
 use crate::backend::{ElectrostaticsParameters, Reciprocal};
 use crate::cell::Cell;
-use crate::force_field::ForceField;
+use crate::constant_terms::ConstantTerms;
 use crate::force_field::bonded::{add_bonded_forces, add_bonded_terms};
 use crate::force_field::close_approach::close_pair;
-use crate::force_field::tail_correction::TailCorrection;
+use crate::force_field::{ForceField, Truncation};
 use crate::forces::{
     Energies, Evaluation, ForceError, ForceKernel, ListOrigin, MoleculeVirials, Request, Virials,
 };
-use crate::long_range::exclusions::{self_energy, subtract_excluded, subtract_excluded_pairs};
+use crate::long_range::exclusions::{subtract_excluded, subtract_excluded_pairs};
 use crate::long_range::pme::{Pme, PmeError};
 use crate::neighbors::molecule_list::{Fraction, MoleculeList, fraction, fraction_matrix, molecule_size};
 use crate::topology::Topology;
@@ -34,11 +34,10 @@ pub const DEFAULT_SKIN: f64 = 1.2;
 pub struct MixedKernel {
     topology: Arc<Topology>,
     force_field: Arc<ForceField>,
-    charges: Vec<f64>,
     parameters: ElectrostaticsParameters,
     potential: PairPotential,
     pme: Pme,
-    tail: TailCorrection,
+    constant: ConstantTerms,
     skin: f64,
     soft: bool,
     list: MoleculeList,
@@ -64,8 +63,7 @@ impl MixedKernel {
         Ok(Self {
             potential: PairPotential::new(force_field, parameters.alpha, parameters.cutoff),
             pme: Pme::new(&charges, parameters.alpha, order, grid)?,
-            tail: TailCorrection::new(force_field, topology, force_field.cutoff),
-            charges,
+            constant: ConstantTerms::new(force_field, topology, force_field.cutoff, parameters.alpha),
             topology: Arc::clone(topology),
             force_field: Arc::clone(force_field),
             parameters,
@@ -234,24 +232,29 @@ impl ForceKernel for MixedKernel {
         if !wanted {
             return Ok(Evaluation::default());
         }
-        let tail_virial = DMat3::from_diagonal(DVec3::splat(self.tail.virial(cell.volume())));
-        Ok(Evaluation {
+        let mut evaluation = Evaluation {
             energies: Energies {
-                short_range: pairs.short_range + self.tail.energy(cell.volume()),
+                short_range: pairs.short_range,
                 coulomb_real: pairs.coulomb,
                 coulomb_reciprocal: reciprocal,
-                coulomb_self: self_energy(&self.charges, self.parameters.alpha),
+                coulomb_self: 0.0,
                 coulomb_excluded: excluded,
                 bond: bonded.bond,
                 angle: bonded.angle,
                 improper: bonded.improper,
             },
             virials: Virials {
-                short_range: pairs.short_range_virial + tail_virial,
+                short_range: pairs.short_range_virial,
                 coulomb: pairs.coulomb_virial + reciprocal_virial + excluded_virial,
                 bonded: bonded.virial,
             },
-        })
+        };
+        self.constant.add(cell.volume(), &mut evaluation);
+        Ok(evaluation)
+    }
+
+    fn truncation(&self) -> Truncation {
+        self.force_field.truncation()
     }
 
     fn list_origin(&self) -> Option<ListOrigin> {
@@ -286,7 +289,6 @@ impl MoleculeVirials for MixedKernel {
         self.pme.evaluate_atom_virials(cell, &self.fractions, &mut self.mesh_forces, &mut waves);
         self.collect(forces);
 
-        let tail = DMat3::IDENTITY * (self.tail.virial(cell.volume()) / positions.len() as f64);
         for (index, virial) in virials.iter_mut().enumerate() {
             let mut sum = [0i64; 6];
             for part in &mut self.scratch {
@@ -299,6 +301,7 @@ impl MoleculeVirials for MixedKernel {
             *virial = virial_from_fixed(sum) * 0.5;
         }
         for (atom, wave) in waves.iter().enumerate() {
+            let tail = self.constant.atom_virial(self.topology.atom_species[atom], cell.volume());
             virials[self.topology.atom_molecule[atom]] += *wave + tail;
         }
         let (topology, alpha) = (&self.topology, self.parameters.alpha);

@@ -5,14 +5,14 @@ use rayon::prelude::*;
 
 use crate::backend::ElectrostaticsParameters;
 use crate::cell::Cell;
+use crate::constant_terms::ConstantTerms;
 use crate::force_field::bonded::{add_bonded_forces, add_bonded_terms, outer};
 use crate::force_field::born_mayer_huggins::BornMayerHuggins;
 use crate::force_field::close_approach::{CloseApproach, SoftCore, close_approach_table};
-use crate::force_field::tail_correction::TailCorrection;
-use crate::force_field::{ForceField, Shift};
+use crate::force_field::{ForceField, Shift, Truncation};
 use crate::forces::{Energies, Evaluation, ForceError, ForceKernel, MoleculeVirials, Request, Virials};
 use crate::long_range::ewald::{
-    EwaldParameters, ReciprocalSum, add_excluded_pairs, screened, self_energy, smooth, visit_excluded_pairs,
+    EwaldParameters, ReciprocalSum, add_excluded_pairs, screened, smooth, visit_excluded_pairs,
 };
 use crate::neighbors::all_images::{AllImages, Image};
 use crate::topology::Topology;
@@ -92,8 +92,8 @@ pub struct ReferenceKernel {
     ewald: EwaldParameters,
     /// erfc(alpha r_c)/r_c if energies are shifted, else 0.
     coulomb_shift: f64,
-    self_energy: f64,
-    tail: TailCorrection,
+    constant: ConstantTerms,
+    truncation: Truncation,
     reciprocal: ReciprocalSum,
     soft_core: bool,
 }
@@ -121,8 +121,14 @@ impl ReferenceKernel {
     ) -> Self {
         let charges = topology.charges();
         debug_assert!(charges.iter().sum::<f64>().abs() < 1e-6, "charged system");
-        let cutoff = options.short_range_cutoff.unwrap_or(force_field.cutoff);
-        let shifted = options.shift.unwrap_or(force_field.shift) == Shift::Potential;
+        // What the options change is part of the model, for the tail too.
+        let force_field = &ForceField {
+            cutoff: options.short_range_cutoff.unwrap_or(force_field.cutoff),
+            shift: options.shift.unwrap_or(force_field.shift),
+            ..force_field.clone()
+        };
+        let cutoff = force_field.cutoff;
+        let shifted = force_field.shift == Shift::Potential;
         let species = &topology.species;
         let close = close_approach_table(force_field);
         let pair = |index: usize| {
@@ -140,8 +146,8 @@ impl ReferenceKernel {
             cutoff,
             ewald,
             coulomb_shift: if shifted { screened(ewald.alpha, ewald.cutoff).energy } else { 0.0 },
-            self_energy: self_energy(ewald.alpha, &charges),
-            tail: TailCorrection::new(force_field, topology, cutoff),
+            constant: ConstantTerms::new(force_field, topology, cutoff, ewald.alpha),
+            truncation: force_field.truncation(),
             reciprocal: ReciprocalSum::new(&ewald, cell),
             soft_core: false,
             charges,
@@ -250,8 +256,6 @@ impl ForceKernel for ReferenceKernel {
             virials.short_range += sum.short_range_virial;
             virials.coulomb += sum.coulomb_virial;
         }
-        energies.short_range += self.tail.energy(cell.volume());
-        virials.short_range += DMat3::IDENTITY * self.tail.virial(cell.volume());
 
         let (energy, virial) = self.reciprocal.add_forces(&self.charges, positions, forces);
         energies.coulomb_reciprocal = energy;
@@ -260,14 +264,22 @@ impl ForceKernel for ReferenceKernel {
             add_excluded_pairs(self.ewald.alpha, &self.topology, &self.charges, positions, forces);
         energies.coulomb_excluded = energy;
         virials.coulomb += virial;
-        energies.coulomb_self = self.self_energy;
 
         let bonded = add_bonded_forces(&self.topology, positions, forces);
         (energies.bond, energies.angle, energies.improper) = (bonded.bond, bonded.angle, bonded.improper);
         virials.bonded = bonded.virial;
 
         all_finite(forces)?;
-        Ok(if request.energy_and_virial { Evaluation { energies, virials } } else { Evaluation::default() })
+        if !request.energy_and_virial {
+            return Ok(Evaluation::default());
+        }
+        let mut evaluation = Evaluation { energies, virials };
+        self.constant.add(cell.volume(), &mut evaluation);
+        Ok(evaluation)
+    }
+
+    fn truncation(&self) -> Truncation {
+        self.truncation
     }
 
     fn set_soft_core(&mut self, on: bool) {
@@ -287,10 +299,10 @@ impl MoleculeVirials for ReferenceKernel {
     ) -> Result<(), ForceError> {
         let sums = self.sum_all_images(cell, positions)?;
         let reciprocal = self.reciprocal.atom_virials(&self.charges, positions);
-        let tail = DMat3::IDENTITY * (self.tail.virial(cell.volume()) / positions.len() as f64);
         virials.fill(DMat3::ZERO);
         for (atom, (sum, wave)) in sums.iter().zip(&reciprocal).enumerate() {
             forces[atom] = sum.force;
+            let tail = self.constant.atom_virial(self.topology.atom_species[atom], cell.volume());
             virials[self.topology.atom_molecule[atom]] +=
                 sum.short_range_virial + sum.coulomb_virial + *wave + tail;
         }

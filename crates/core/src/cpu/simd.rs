@@ -42,7 +42,8 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512bw")
@@ -99,7 +100,8 @@ pub fn dispatch_lanes<K: LaneKernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if has_avx512() {
-            // SAFETY: every feature that the function enables was just detected. (More registers, the same vectors.)
+            // SAFETY: every feature that the function enables was just detected, and AVX2, which it implies. (More registers, the
+            // same vectors.)
             return unsafe { avx512_lanes(kernel) };
         }
         if is_x86_feature_detected!("avx2") {

@@ -9,8 +9,10 @@ pub mod harmonic_bond;
 pub mod harmonic_improper;
 mod principal_axes;
 pub mod tail_correction;
+pub mod truncation;
 
 pub use file::{CKN_FLEXIBLE, CKN_RIGID, ForceFieldError};
+pub use truncation::{PlainTruncation, Truncation};
 
 use crate::topology::{MoleculeKind, Species};
 use born_mayer_huggins::BornMayerHuggins;
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shift {
-    /// Plain truncation.
+    /// Plain truncation. Without `tail_correction` not at constant pressure ([`Truncation`]).
     None,
     /// Short-range and real-space Coulomb energies are shifted to zero at the cutoff; forces are unchanged.
     Potential,
@@ -43,7 +45,7 @@ pub struct ForceField {
     pub cutoff: f64,
     /// Energy shift at the cutoff.
     pub shift: Shift,
-    /// Add the isotropic tail of -C/r^6 - D/r^8 beyond the cutoff to energy and pressure.
+    /// Add the isotropic tail of the short-range potential beyond the cutoff to energy and pressure ([`tail_correction`]).
     pub tail_correction: bool,
 }
 
@@ -51,5 +53,13 @@ impl ForceField {
     /// The short-range potential of a pair of species.
     pub fn pair(&self, i: usize, j: usize) -> Option<&BornMayerHuggins> {
         self.pairs[i * self.species.len() + j].as_ref()
+    }
+
+    /// Whether energy and virial are one Hamiltonian at any volume.
+    pub fn truncation(&self) -> Truncation {
+        match (self.shift, self.tail_correction) {
+            (Shift::None, false) => Truncation::Plain,
+            _ => Truncation::Consistent,
+        }
     }
 }

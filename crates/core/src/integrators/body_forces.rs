@@ -3,8 +3,8 @@
 use glam::{DMat3, DVec3};
 
 use super::rigid_body::rotation_matrix;
-use crate::force_field::bonded::outer;
 use crate::forces::{Energies, ForceError, ForceKernel, Request};
+use crate::pressure::molecular_virial;
 use crate::state::{ReplicaMut, place_atoms};
 use crate::topology::Topology;
 
@@ -13,7 +13,7 @@ use crate::topology::Topology;
 pub struct Configuration {
     /// Potential energy by term (u A^2/ps^2).
     pub energies: Energies,
-    /// Molecular virial: the atomic one less sum_a d_a F_a, d_a the arm of atom a from its body's centre (u A^2/ps^2).
+    /// Molecular virial ([`crate::pressure`]) (u A^2/ps^2).
     pub molecular_virial: DMat3,
 }
 
@@ -81,10 +81,14 @@ impl BodyForces {
             self.current = true;
         }
         if energy_and_virial {
-            let arms = self.arm_virial(topology, replica);
             self.configuration = Some(Configuration {
                 energies: evaluation.energies,
-                molecular_virial: evaluation.virials.total() - arms,
+                molecular_virial: molecular_virial(
+                    topology,
+                    replica.orientation,
+                    &self.atom_forces,
+                    &evaluation,
+                ),
             });
         }
         Ok(())
@@ -100,19 +104,5 @@ impl BodyForces {
                 self.torque[index] = shape.iter().zip(atom_forces).map(|(d, f)| d.cross(to_body * *f)).sum();
             }
         }
-    }
-
-    /// sum over rigid bodies of sum_a d_a F_a in the laboratory frame.
-    fn arm_virial(&self, topology: &Topology, replica: &ReplicaMut) -> DMat3 {
-        let mut total = DMat3::ZERO;
-        for (index, body) in topology.bodies.iter().enumerate() {
-            if let Some((shape, _)) = topology.rigid_shape(body) {
-                let rotation = rotation_matrix(replica.orientation[index]);
-                for (d, f) in shape.iter().zip(&self.atom_forces[body.first_atom..]) {
-                    total += outer(rotation * *d, *f);
-                }
-            }
-        }
-        total
     }
 }

@@ -1,11 +1,11 @@
-//! Kinetic energies, temperatures, pressure, and the centre of mass.
+//! Kinetic energies, temperatures, and the centre of mass. The pressure is defined in [`crate::pressure`].
 
 use glam::{DMat3, DVec3};
 
 use super::body_forces::Configuration;
 use super::rigid_body;
 use crate::backend::Thermo;
-use crate::force_field::bonded::outer;
+use crate::pressure::pressure_tensor;
 use crate::state::{ReplicaMut, State};
 use crate::topology::Topology;
 use crate::units::BOLTZMANN;
@@ -28,15 +28,6 @@ pub fn twice_rotational(topology: &Topology, replica: &ReplicaMut) -> f64 {
 /// 2K/(g k_B) (K); zero without degrees of freedom.
 pub fn temperature(twice_kinetic: f64, degrees_of_freedom: f64) -> f64 {
     if degrees_of_freedom > 0.0 { twice_kinetic / (degrees_of_freedom * BOLTZMANN) } else { 0.0 }
-}
-
-/// Molecular pressure tensor (sum m v v + W_mol)/V, symmetrised (u/(A ps^2)).
-pub fn pressure_tensor(topology: &Topology, replica: &ReplicaMut, molecular_virial: DMat3) -> DMat3 {
-    let mut sum = molecular_virial;
-    for (body, v) in topology.bodies.iter().zip(replica.velocity.iter()) {
-        sum += outer(body.mass * *v, *v);
-    }
-    (sum + sum.transpose()) * (0.5 / replica.cell.volume())
 }
 
 /// Everything in [`Thermo`] that does not depend on the ensemble; `conserved` is kinetic plus potential energy, the set

@@ -97,11 +97,6 @@ fn gaussian(x: f64) -> f64 {
     FRAC_2_SQRT_PI * (-x * x).exp()
 }
 
-/// Self energy of Gaussian charges, -alpha/sqrt(pi) sum q^2 (u A^2/ps^2).
-pub fn self_energy(alpha: f64, charges: &[f64]) -> f64 {
-    -COULOMB * alpha / PI.sqrt() * charges.iter().map(|q| q * q).sum::<f64>()
-}
-
 /// Takes the pairs within each molecule (as given, not their images) out of the reciprocal sum: adds the force of
 /// -q_i q_j erf(alpha r)/r (u A/ps^2) to `forces` and returns energy and virial (u A^2/ps^2).
 pub fn add_excluded_pairs(

@@ -4,13 +4,14 @@
 //! s_i = sym[ sum_b m_b V_b V_b + sum_a (w_a - d_a F_a) ]
 //! ```
 //!
-//! over the bodies b and atoms a of ion i: w_a is half the virial of each pair of atom a with other ions, d_a the arm of the
+//! over the bodies b and atoms a of ion i: w_a is half the virial of each pair of atom a with other ions (and its share of the
+//! tail: the same half of the pairs beyond the cutoff, in the mean), d_a the arm of the
 //! atom from the centre of mass of its body, F_a the force on it. Of a rigid ion, one body, this leaves the motion of its centre
 //! and the forces on it, without what holds it together: the molecular stress. The atoms of a flexible ion are bodies
 //! each, without arms, and w_a has the bonded terms as well: the atomic stress.
 //!
 //! Neither divided by a volume (an ion has none of its own) nor with a mean subtracted: the sum over ions is V times the pressure
-//! tensor ([`crate::integrators::thermodynamics::pressure_tensor`]), positive under compression. Half a pair to each end is
+//! tensor ([`crate::pressure::pressure_tensor`]), positive under compression. Half a pair to each end is
 //! the usual choice (Egami, Maeda and Vitek, Philos. Mag. A 41, 883 (1980), doi:10.1080/01418618008243894), and the one for which
 //! the reciprocal part of the Coulomb sum can be shared out in closed form (Heyes, Phys. Rev. B 49, 755 (1994),
 //! doi:10.1103/PhysRevB.49.755).
@@ -28,9 +29,8 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{BackendError, ElectrostaticsParameters, Window};
 use crate::cpu::{BuildError, molecule_virials};
 use crate::force_field::ForceField;
-use crate::force_field::bonded::outer;
 use crate::forces::{ForceError, MoleculeVirials};
-use crate::integrators::rigid_body::rotation_matrix;
+use crate::pressure::{arm_virial, motion, symmetrised};
 use crate::state::{State, place_atoms};
 use crate::topology::Topology;
 
@@ -104,21 +104,16 @@ impl ReplicaStress {
         kernel.evaluate_molecules(cell, positions, forces, virials)?;
         for ((body, v), q) in topology.bodies.iter().zip(velocity).zip(orientation) {
             let ion = &mut virials[topology.atom_molecule[body.first_atom]];
-            *ion += outer(body.mass * *v, *v);
-            if let Some((shape, _)) = topology.rigid_shape(body) {
-                let rotation = rotation_matrix(*q);
-                for (d, f) in shape.iter().zip(&forces[body.first_atom..]) {
-                    *ion -= outer(rotation * *d, *f);
-                }
-            }
+            *ion += motion(body, *v) - arm_virial(topology, body, *q, forces);
         }
-        Ok(virials.iter().map(symmetrised).collect())
+        Ok(virials.iter().map(elements).collect())
     }
 }
 
-fn symmetrised(m: &DMat3) -> SymmetricTensor {
-    let off_diagonal = |i: usize, j: usize| 0.5 * (m.col(j)[i] + m.col(i)[j]);
-    [m.x_axis.x, m.y_axis.y, m.z_axis.z, off_diagonal(0, 1), off_diagonal(0, 2), off_diagonal(1, 2)]
+/// The elements of the symmetric part.
+fn elements(m: &DMat3) -> SymmetricTensor {
+    let s = symmetrised(m);
+    [s.x_axis.x, s.y_axis.y, s.z_axis.z, s.y_axis.x, s.z_axis.x, s.z_axis.y]
 }
 
 /// Running means of the ions' stress over consecutive windows, all replicas together. Sums run in the order of the samples,
@@ -182,6 +177,6 @@ mod tests {
     fn off_diagonal_elements_are_symmetrised() {
         let m =
             DMat3::from_cols(DVec3::new(1.0, 2.0, 3.0), DVec3::new(4.0, 5.0, 6.0), DVec3::new(7.0, 8.0, 9.0));
-        assert_eq!(symmetrised(&m), [1.0, 5.0, 9.0, 3.0, 5.0, 7.0]);
+        assert_eq!(elements(&m), [1.0, 5.0, 9.0, 3.0, 5.0, 7.0]);
     }
 }

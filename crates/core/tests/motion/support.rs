@@ -9,6 +9,7 @@ use vitrion_core::backend::{
 };
 use vitrion_core::cell::Cell;
 use vitrion_core::cpu::backend::CpuBackend;
+use vitrion_core::force_field::Truncation;
 use vitrion_core::force_field::bonded::outer;
 use vitrion_core::forces::{Evaluation, ForceError, ForceKernel, ListOrigin, Request};
 use vitrion_core::integrators::rigid_body::quaternion_momentum;
@@ -103,6 +104,10 @@ impl ForceKernel for SoftSpheres {
         Ok(())
     }
 
+    fn truncation(&self) -> Truncation {
+        Truncation::Consistent
+    }
+
     fn set_soft_core(&mut self, _: bool) {}
 }
 
@@ -144,6 +149,10 @@ impl ForceKernel for FractionalWaves {
             }
         }
         Ok(evaluation)
+    }
+
+    fn truncation(&self) -> Truncation {
+        Truncation::Consistent
     }
 
     fn set_soft_core(&mut self, _: bool) {}

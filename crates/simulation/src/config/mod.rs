@@ -14,6 +14,8 @@ use toml::Spanned;
 use vitrion_core::backend::{Dynamics, Ensemble, Sampling, SetPoint, Window};
 use vitrion_core::cell::Cell;
 use vitrion_core::cpu::Precision;
+use vitrion_core::force_field::ForceField;
+use vitrion_core::force_field::truncation::WITHOUT_WORK;
 use vitrion_core::units::{Dimension, parse_quantity};
 
 use crate::schedule::Schedule;
@@ -199,6 +201,25 @@ impl Config {
     /// Steps of all stages.
     pub fn total_steps(&self) -> u64 {
         self.stages.iter().map(Stage::steps).sum()
+    }
+
+    /// Refuses what the force field has no Hamiltonian for: dynamics at constant pressure with plainly truncated energies.
+    pub fn check_force_field(&self, force_field: &ForceField) -> Result<(), ConfigError> {
+        let refused = |stage: &Stage| {
+            stage.motion().is_some_and(|motion| force_field.truncation().check(motion.ensemble).is_err())
+        };
+        let Some(index) = self.stages.iter().position(refused) else { return Ok(()) };
+        // The text was read before, so it can be read again.
+        let file: Option<file::File> = toml::from_str(&self.text).ok();
+        let kind = file.as_ref().and_then(|f| f.stage.get(index)).map(|stage| stage.get_ref().kind.span());
+        let finding = format!(
+            "stage `{}` holds the pressure constant, but the force field `{}` has `short_range.shift = \"none\"` and no \
+             `short_range.tail_correction`: {WITHOUT_WORK}",
+            self.stages[index].name, self.system.force_field
+        );
+        let remedy = "write `shift = \"potential\"` or `tail_correction = true` in [short_range] of a copy of that file and name the copy \
+                      in `system.force_field`, or use kind = \"nvt\" or \"nve\"";
+        Err(Problem::new(&kind.unwrap_or(0..0), "stage.kind", finding, remedy).place(&self.path, &self.text))
     }
 
     /// The error that `finding` about `key` of `[system]` makes, at the line of that key.

@@ -1,6 +1,7 @@
 //! Each part of the Ewald sum against its definition and its derivatives.
 
 use super::*;
+use crate::long_range::exclusions::self_energy;
 use crate::topology::{MoleculeKind, MoleculeModel, Species};
 
 fn triclinic() -> Cell {
@@ -175,7 +176,7 @@ fn excluded_pairs_have_forces_minus_the_gradient_and_take_out_what_reciprocal_sp
     let parameters = EwaldParameters { alpha: 0.5, cutoff: 0.0, k_max: 6.0 };
     let reciprocal =
         ReciprocalSum::new(&parameters, &cell).add_forces(&charges, &positions, &mut [DVec3::ZERO; 3]).0;
-    let rest = reciprocal + self_energy(0.5, &charges) + evaluate(&positions).0;
+    let rest = reciprocal + self_energy(&charges, 0.5) + evaluate(&positions).0;
     let dipole: DVec3 = positions.iter().zip(&charges).map(|(&r, &q)| r * q).sum();
     let expected = -COULOMB * TAU / 3.0 * dipole.length_squared() / cell.volume();
     // Higher moments: (size/L)^2 ~ 1e-3.
