@@ -16,16 +16,15 @@ use vitrion_core::backend::{
 };
 use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
-use vitrion_core::force_field::bonded::outer;
 use vitrion_core::force_field::close_approach::close_pair;
 use vitrion_core::force_field::tail_correction::TailCorrection;
-use vitrion_core::forces::ForceError;
+use vitrion_core::forces::{Evaluation, ForceError};
 use vitrion_core::integrators::body_forces::Configuration;
-use vitrion_core::integrators::rigid_body::rotation_matrix;
 use vitrion_core::integrators::thermodynamics::{instantaneous, remove_centre_of_mass_velocity};
 use vitrion_core::long_range::exclusions::{self_energy, subtract_excluded};
 use vitrion_core::minimize::minimize;
 use vitrion_core::observe::streams::{Stream, centre_bodies, deliver};
+use vitrion_core::pressure::molecular_virial;
 use vitrion_core::stage::Stage;
 use vitrion_core::state::{ExtendedVariables, State};
 use vitrion_core::topology::{MoleculeModel, Topology};
@@ -454,11 +453,11 @@ impl GpuBackend {
             .collect())
     }
 
-    /// Adds what the host contributes. The exclusions within rigid molecules have no part in the molecular virial.
+    /// Adds what the host contributes.
     fn configuration(
         &self,
         replica: usize,
-        sums: &vitrion_core::forces::Evaluation,
+        sums: &Evaluation,
         forces: &[DVec3],
     ) -> Configuration {
         let volume = self.state.cells[replica].volume();
@@ -473,18 +472,13 @@ impl GpuBackend {
         energies.coulomb_excluded += excluded;
         energies.coulomb_self = self_energy(&self.charges, alpha);
         energies.short_range += self.tail.energy(volume);
-        let tail = DMat3::from_diagonal(DVec3::splat(self.tail.virial(volume)));
-        let mut arms = DMat3::ZERO;
+        // The exclusions have neither net force nor torque in a rigid molecule: they are left out of virial and arms.
+        let mut virials = sums.virials;
+        virials.short_range += DMat3::from_diagonal(DVec3::splat(self.tail.virial(volume)));
+        let complete = Evaluation { energies, virials };
         let orientations = &self.state.orientation[self.state.bodies_of(replica)];
-        for (body, &orientation) in self.topology.bodies.iter().zip(orientations) {
-            if let Some((shape, _)) = self.topology.rigid_shape(body) {
-                let turn = rotation_matrix(orientation);
-                for (d, f) in shape.iter().zip(&forces[body.first_atom..]) {
-                    arms += outer(turn * *d, *f);
-                }
-            }
-        }
-        Configuration { energies, molecular_virial: sums.virials.total() + tail - arms }
+        let molecular_virial = molecular_virial(&self.topology, orientations, forces, &complete);
+        Configuration { energies, molecular_virial }
     }
 }
 

@@ -79,7 +79,7 @@ impl GpuForceKernel {
 
     fn check_cell(&self, cell: &Cell, positions: &[DVec3]) -> Result<(), ForceError> {
         if let Some(atom) = positions.iter().position(|r| !r.is_finite()) {
-            return Err(ForceError::NotFinite { atom: replica.strong_atom as usize });
+            return Err(ForceError::NotFinite { atom });
         }
         let mut arm2 = 0.0f64;
         for molecule in &self.topology.molecules {
