@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+mod contraction;
 pub mod dimensions;
 pub mod fourier;
 pub mod kernel;
 pub mod representative;
+mod shared_vectors;
 pub mod source;
 pub mod table;
 pub mod validate;

@@ -21,6 +21,7 @@ macro_rules! file {
 
 const REPLICA: File = file!("shared/replica.wgsl");
 const ARITHMETIC: File = file!("shared/arithmetic.wgsl");
+const VECTORS: File = file!("shared/vectors.wgsl");
 const INTRAMOLECULAR: File = file!("shared/intramolecular.wgsl");
 const MESH: File = file!("shared/mesh.wgsl");
 const PLANE: File = file!("shared/plane.wgsl");
@@ -96,6 +97,7 @@ pub fn source(
     source.push("generated constants", &constants(variant, dimensions, places));
     source.push_file(REPLICA);
     source.push_file(ARITHMETIC);
+    source.push_file(VECTORS);
     if kernel != Kernel::Advance {
         source.push_file(MESH);
         for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
@@ -171,6 +173,8 @@ fn constants(variant: Variant, d: &Dimensions, places: &[(Table, usize)]) -> Str
     real("REACH_2", d.reach.powi(2));
     real("LARGEST_ARM", d.largest_arm);
     real("FORCE_UNITS", FORCE_UNITS);
+    // Mesh forces of as many planes as a spline reaches add up in 32 bits; a multiple of 1024 is exact in f32.
+    real("FORCE_LIMIT", (f64::from(i32::MAX) / d.order as f64 / 1024.0).floor() * 1024.0);
     real("CHARGE_UNIT", 1.0 / CHARGE_UNITS);
     let mut flag = |name: &str, value: bool| {
         let _ = writeln!(text, "const {name}: bool = {value};");
