@@ -128,11 +128,12 @@ fn gather(replica: u32, plane: u32, atom: u32) {
         along_y = fma(slope_y[row], value, along_y);
         along_z = fma(weight_y[row], slope, along_z);
     }
-    let gradient = slope_x[j] * potential * f32(GRID_X) * replicas[replica].reciprocal[0].xyz
-        + weight_x[j] * along_y * f32(GRID_Y) * replicas[replica].reciprocal[1].xyz
-        + weight_x[j] * along_z * f32(GRID_Z) * replicas[replica].reciprocal[2].xyz;
+    let slopes = vec3(slope_x[j] * potential, weight_x[j] * along_y, weight_x[j] * along_z)
+        * vec3(f32(GRID_X), f32(GRID_Y), f32(GRID_Z));
+    let gradient = columns3(replicas[replica].reciprocal[0].xyz, replicas[replica].reciprocal[1].xyz,
+        replicas[replica].reciprocal[2].xyz, slopes);
     let force = -FORCE_UNITS * table_float(ATOM_CHARGES + atom) * gradient;
-    if !(max(max(abs(force.x), abs(force.y)), abs(force.z)) < 1e9) {
+    if !(max(max(abs(force.x), abs(force.y)), abs(force.z)) < FORCE_LIMIT) {
         atomicOr(&replicas[replica].status, FORCE_RANGE);
         atomicMin(&replicas[replica].strong_atom, atom);
         return;

@@ -111,10 +111,9 @@ fn convolve(replica: u32, kx: u32, column: u32, f: vec2<f32>, sums: ptr<function
     }
     let ky = column / HALF_Z;
     let kz = column % HALF_Z;
-    let k = wave_number(kx, GRID_X) * replicas[replica].reciprocal[0].xyz
-        + wave_number(ky, GRID_Y) * replicas[replica].reciprocal[1].xyz
-        + f32(kz) * replicas[replica].reciprocal[2].xyz;
-    let k2 = dot(k, k);
+    let k = columns3(replicas[replica].reciprocal[0].xyz, replicas[replica].reciprocal[1].xyz,
+        replicas[replica].reciprocal[2].xyz, vec3(wave_number(kx, GRID_X), wave_number(ky, GRID_Y), f32(kz)));
+    let k2 = dot3(k, k);
     if kx + ky + kz == 0u {
         return vec2(0.0);
     }
@@ -122,15 +121,16 @@ fn convolve(replica: u32, kx: u32, column: u32, f: vec2<f32>, sums: ptr<function
     let influence = COULOMB_OVER_PI / replicas[replica].volume * moduli * exponential(-PI_OVER_ALPHA_2 * k2) / k2;
     if VIRIAL {
         let multiplicity = select(1.0, 0.5, kz == 0u || 2u * kz == GRID_Z);
-        let energy = multiplicity * influence * dot(f, f);
+        let square = fma(f.x, f.x, f.y * f.y);
+        let energy = multiplicity * influence * square;
         let factor = -2.0 * energy * (1.0 / k2 + PI_OVER_ALPHA_2);
-        (*sums)[0] += energy;
+        (*sums)[0] = fma(multiplicity * influence, square, (*sums)[0]);
         (*sums)[1] += fma(factor * k.x, k.x, energy);
         (*sums)[2] += fma(factor * k.y, k.y, energy);
         (*sums)[3] += fma(factor * k.z, k.z, energy);
-        (*sums)[4] += factor * k.x * k.y;
-        (*sums)[5] += factor * k.x * k.z;
-        (*sums)[6] += factor * k.y * k.z;
+        (*sums)[4] = fma(factor * k.x, k.y, (*sums)[4]);
+        (*sums)[5] = fma(factor * k.x, k.z, (*sums)[5]);
+        (*sums)[6] = fma(factor * k.y, k.z, (*sums)[6]);
     }
-    return influence * f;
+    return rounded_product(vec2(influence), f);
 }

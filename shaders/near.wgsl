@@ -238,10 +238,10 @@ fn team_sum(component: u32, team_start: u32) -> f32 {
 }
 
 // Force over distance for two atoms at distance vector `d`; the second number is 1 where they are inside the inner maximum of
-// their potential. Products that are added to something are written as fma: a compiler that chose for itself, by how often a
-// product is used, would give forces other bits where energies are asked for too.
+// their potential. The two terms are added before they are divided by r^2: a product that is added bare may be fused or not, by
+// how often it is used, and forces would have other bits where energies are asked for too.
 fn pair_force(d: vec3<f32>, entry: u32, sums: ptr<function, PairSums>) -> vec2<f32> {
-    var r2 = fma(d.z, d.z, fma(d.y, d.y, d.x * d.x));
+    var r2 = dot3(d, d);
     if SOFT {
         // Coinciding atoms have no direction: they feel no force, rather than NaN.
         r2 = max(r2, 1e-6);
@@ -252,48 +252,48 @@ fn pair_force(d: vec3<f32>, entry: u32, sums: ptr<function, PairSums>) -> vec2<f
     let inverse = inverseSqrt(r2);
     let inverse2 = inverse * inverse;
     let r = r2 * inverse;
-    // Born-Mayer-Huggins: A exp((sigma - r)/rho) - C/r^6 - D/r^8.
+    // Born-Mayer-Huggins: A exp((sigma - r)/rho) - C/r^6 - D/r^8. This is force times distance, as what follows.
     let inverse_rho = table_float(entry + 1u);
     let inverse6 = inverse2 * inverse2 * inverse2;
     let c6 = table_float(entry + 2u);
     let d8 = table_float(entry + 3u);
     let wall = exponential(fma(-r, inverse_rho, table_float(entry)));
-    var short_range = fma(-inverse6, fma(8.0 * d8, inverse2, 6.0 * c6), wall * inverse_rho * r) * inverse2;
+    var short_range = fma(-inverse6, fma(8.0 * d8, inverse2, 6.0 * c6), wall * inverse_rho * r);
     // erfc(alpha r) by Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).
-    let charge = table_float(entry + 4u);
+    let charge = select(0.0, table_float(entry + 4u), r2 < COULOMB_CUTOFF_2);
     let x = ALPHA * r;
     let gauss = exponential(-x * x);
     let t = 1.0 / fma(0.3275911, x, 1.0);
     let erfc = t * fma(t, fma(t, fma(t, fma(t, 1.061405429, -1.453152027), 1.421413741), -0.284496736), 0.254829592) * gauss;
-    var coulomb = charge * fma(erfc, inverse, TWO_ALPHA_OVER_ROOT_PI * gauss) * inverse2;
+    var coulomb = fma(erfc, inverse, TWO_ALPHA_OVER_ROOT_PI * gauss);
     let soft_radius = table_float(entry + 8u);
     let is_soft = SOFT && r < soft_radius;
     if is_soft {
         // Linear inside: of the Coulomb term only the smooth part -erf(alpha r)/r is left.
-        short_range = table_float(entry + 10u) * inverse;
-        coulomb = -charge * screened(r2).y;
+        short_range = table_float(entry + 10u) * r;
+        coulomb = -screened(r2).y * r2;
     }
     let in_short_range = r2 < SHORT_RANGE_CUTOFF_2;
-    let in_coulomb = r2 < COULOMB_CUTOFF_2;
     short_range = select(0.0, short_range, in_short_range);
-    coulomb = select(0.0, coulomb, in_coulomb);
     if VIRIAL {
-        var u = wall - inverse6 * fma(d8, inverse2, c6) - table_float(entry + 5u);
-        var v = charge * (erfc * inverse - table_float(entry + 6u));
+        var u = fma(-inverse6, fma(d8, inverse2, c6), wall) - table_float(entry + 5u);
+        var v = fma(erfc, inverse, -table_float(entry + 6u));
         if is_soft {
-            u = fma(soft_radius - r, table_float(entry + 10u), table_float(entry + 9u)) - table_float(entry + 5u);
-            v = -charge * (screened(r2).x + table_float(entry + 6u));
+            u = fma(fma(-r2, inverse, soft_radius), table_float(entry + 10u), table_float(entry + 9u)) - table_float(entry + 5u);
+            v = -(screened(r2).x + table_float(entry + 6u));
         }
         (*sums).short_range += select(0.0, u, in_short_range);
-        (*sums).coulomb += select(0.0, v, in_coulomb);
+        (*sums).coulomb = fma(charge, v, (*sums).coulomb);
+        let short_range_over = vec3(short_range * inverse2);
+        let coulomb_over = vec3(charge * coulomb * inverse2);
         let off = d.xxy * d.yzz;
-        (*sums).short_range_diagonal += short_range * d * d;
-        (*sums).short_range_off += short_range * off;
-        (*sums).coulomb_diagonal += coulomb * d * d;
-        (*sums).coulomb_off += coulomb * off;
+        (*sums).short_range_diagonal = fma(short_range_over * d, d, (*sums).short_range_diagonal);
+        (*sums).short_range_off = fma(short_range_over, off, (*sums).short_range_off);
+        (*sums).coulomb_diagonal = fma(coulomb_over * d, d, (*sums).coulomb_diagonal);
+        (*sums).coulomb_off = fma(coulomb_over, off, (*sums).coulomb_off);
     }
     let close = !SOFT && r2 < table_float(entry + 7u);
-    return vec2(short_range + coulomb, select(0.0, 1.0, close));
+    return vec2(fma(charge, coulomb, short_range) * inverse2, select(0.0, 1.0, close));
 }
 
 // ---- lists: every atom of other molecules within reach of any atom of this one, in ascending order
@@ -325,7 +325,7 @@ fn build_list(
                 var closest = 1e30;
                 for (var m = 0u; m < size; m++) {
                     let d = (*arms)[m] - there;
-                    closest = min(closest, dot(d, d));
+                    closest = min(closest, dot3(d, d));
                 }
                 if closest < REACH_2 {
                     atomicOr(&words[team * 12u + filling * 4u + part], i32(1u << lane));

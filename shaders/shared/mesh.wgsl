@@ -15,11 +15,12 @@ fn mesh_coordinate(fixed: i32, points: u32) -> MeshCoordinate {
 }
 
 fn multiply(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
-    return vec2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
+    return fma(vec2(a.x), b, vec2(-a.y, a.y) * b.yx);
 }
 
+// a times the conjugate of b.
 fn multiply_conjugate(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
-    return vec2(a.x * b.x + a.y * b.y, a.y * b.x - a.x * b.y);
+    return fma(vec2(b.x), a, vec2(b.y, -b.y) * a.yx);
 }
 
 fn table_float(index: u32) -> f32 {

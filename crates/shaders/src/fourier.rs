@@ -84,7 +84,7 @@ impl Code {
         }
         let angle = self.sign * TAU * k as f64 / n as f64;
         let (c, s) = (angle.cos(), angle.sin());
-        self.value(&format!("vec2({c:.9} * {x}.x - {s:.9} * {x}.y, {s:.9} * {x}.x + {c:.9} * {x}.y)"))
+        self.value(&format!("fma(vec2({c:.9}), {x}, vec2({:.9}, {s:.9}) * {x}.yx)", -s))
     }
 
     fn composite(&mut self, x: &[String], p: usize) -> Vec<String> {
@@ -125,7 +125,8 @@ impl Code {
         ]
     }
 
-    /// X_k = x_0 + sum_j cos(2 pi jk/n) (x_j + x_(n-j)) +- i sum_j sin(2 pi jk/n) (x_j - x_(n-j)), j up to (n-1)/2.
+    /// X_k = x_0 + sum_j cos(2 pi jk/n) (x_j + x_(n-j)) +- i sum_j sin(2 pi jk/n) (x_j - x_(n-j)), j up to (n-1)/2; every
+    /// product is added by fma.
     fn prime(&mut self, x: &[String]) -> Vec<String> {
         let n = x.len();
         if n == 2 {
@@ -141,16 +142,20 @@ impl Code {
         let mut waves = vec![String::new(); n];
         waves[0] = self.value(&format!("{} + {}", x[0], sums.join(" + ")));
         for k in 1..=half {
-            let (mut even, mut odd) = (x[0].clone(), String::new());
-            for j in 1..=half {
-                let angle = TAU * ((j * k) % n) as f64 / n as f64;
-                let _ = write!(even, " + {:.9} * {}", angle.cos(), sums[j - 1]);
-                let _ = write!(odd, " + {:.9} * {}", self.sign * angle.sin(), differences[j - 1]);
+            let angle = |j: usize| TAU * ((j * k) % n) as f64 / n as f64;
+            let mut even = x[0].clone();
+            for (j, sum) in (1..).zip(&sums) {
+                even = format!("fma(vec2({:.9}), {sum}, {even})", angle(j).cos());
             }
             let even = self.value(&even);
-            let odd = self.value(odd.trim_start_matches(" + "));
-            waves[k] = self.value(&format!("vec2({even}.x - {odd}.y, {even}.y + {odd}.x)"));
-            waves[n - k] = self.value(&format!("vec2({even}.x + {odd}.y, {even}.y - {odd}.x)"));
+            let (mut plus, mut minus) = (even.clone(), even);
+            for (j, difference) in (1..).zip(&differences) {
+                let sine = self.sign * angle(j).sin();
+                plus = format!("fma(vec2({:.9}, {sine:.9}), {difference}.yx, {plus})", -sine);
+                minus = format!("fma(vec2({sine:.9}, {:.9}), {difference}.yx, {minus})", -sine);
+            }
+            waves[k] = self.value(&plus);
+            waves[n - k] = self.value(&minus);
         }
         waves
     }

@@ -6,11 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+mod contraction;
 pub mod dimensions;
 pub mod fourier;
 pub mod kernel;
 pub mod protocol;
 pub mod representative;
+mod shared_vectors;
 pub mod source;
 pub mod table;
 pub mod validate;

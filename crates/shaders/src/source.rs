@@ -179,6 +179,8 @@ fn constants(variant: Variant, d: &Dimensions, places: &[(Table, usize)]) -> Str
     real("REACH_2", d.reach.powi(2));
     real("LARGEST_ARM", d.largest_arm);
     real("FORCE_UNITS", FORCE_UNITS);
+    // Mesh forces of as many planes as a spline reaches add up in 32 bits; a multiple of 1024 is exact in f32.
+    real("FORCE_LIMIT", (f64::from(i32::MAX) / d.order as f64 / 1024.0).floor() * 1024.0);
     real("CHARGE_UNIT", 1.0 / CHARGE_UNITS);
     let mut flag = |name: &str, value: bool| {
         let _ = writeln!(text, "const {name}: bool = {value};");

@@ -1,12 +1,17 @@
-//! Validates composed shaders as wgpu does before it compiles them for a device.
+//! Validates composed shaders as wgpu does before it compiles them for a device, and by the rules of this project:
+//! every bit is the shader's own ([`crate::contraction`]), and no two threads store into one vector
+//! ([`crate::shared_vectors`]).
 
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::Module;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
+use crate::contraction::{Slip, bare_products};
 use crate::kernel::{Kernel, Variant};
 use crate::representative::{places, systems};
+use crate::shared_vectors::component_stores;
 use crate::source::{Source, source};
 
-/// A shader that no device would take.
+/// A shader that no device would take, or whose results would depend on the device's compiler.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{place}: the kernel `{kernel}` is not valid ({purpose})\n{finding}")]
 pub struct InvalidShader {
@@ -16,18 +21,22 @@ pub struct InvalidShader {
     pub kernel: &'static str,
     /// What it was put together for.
     pub purpose: String,
-    /// What naga says, with lines of the composed text.
+    /// What naga says, with lines of the composed text; or which lines break which rule, and how to mend them.
     pub finding: String,
 }
 
 impl InvalidShader {
     fn new(source: &Source, byte: Option<u32>, finding: String) -> Self {
         let kernel = source.kernel.name();
-        let place = byte
-            .and_then(|byte| source.locate(byte as usize))
-            .map_or_else(|| format!("shaders/{kernel}.wgsl"), |(name, line)| format!("{name}:{line}"));
+        let place =
+            byte.map_or_else(|| format!("shaders/{kernel}.wgsl"), |byte| place(source, byte as usize));
         Self { place, kernel, purpose: source.purpose.clone(), finding }
     }
+}
+
+/// File or generated piece, and line there, of a byte of the text.
+fn place(source: &Source, byte: usize) -> String {
+    source.locate(byte).map_or_else(|| "the kernel".to_owned(), |(name, line)| format!("{name}:{line}"))
 }
 
 /// Validates all variants of all kernels for all [`systems`]; the first that is wrong is the error.
@@ -43,8 +52,9 @@ pub fn validate_all() -> Result<(), InvalidShader> {
     Ok(())
 }
 
-/// Parses and validates the source of a kernel, which may use nothing that is optional for a device.
-pub fn validate(source: &Source) -> Result<naga::Module, InvalidShader> {
+/// Parses and validates the source of a kernel, which may use nothing that is optional for a device, add no product bare, and
+/// store to no component of a vector that threads share.
+pub fn validate(source: &Source) -> Result<Module, InvalidShader> {
     let (text, kernel) = (source.text.as_str(), source.kernel.name());
     // naga's line numbers count in the composed text.
     let path = format!("{kernel} as composed");
@@ -53,10 +63,13 @@ pub fn validate(source: &Source) -> Result<naga::Module, InvalidShader> {
         InvalidShader::new(source, byte, error.emit_to_string_with_path(text, &path))
     })?;
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
-    validator.validate(&module).map_err(|error| {
+    let info = validator.validate(&module).map_err(|error| {
         let byte = error.location(text).map(|location| location.offset);
         InvalidShader::new(source, byte, error.emit_to_string_with_path(text, &path))
     })?;
+    if let Some((byte, finding)) = broken_rules(source, &module, &info) {
+        return Err(InvalidShader::new(source, Some(byte), finding));
+    }
     if module.entry_points.iter().any(|entry| entry.name == kernel) {
         Ok(module)
     } else {
@@ -65,6 +78,35 @@ pub fn validate(source: &Source) -> Result<naga::Module, InvalidShader> {
         Err(InvalidShader::new(source, None, finding))
     }
 }
+
+/// Findings by the rules of this project, a line each; `None` if there are none.
+fn broken_rules(source: &Source, module: &Module, info: &ModuleInfo) -> Option<(u32, String)> {
+    let products = bare_products(module, info).into_iter().map(|found| {
+        let what = match found.slip {
+            Slip::BareProduct(product) => format!(
+                "adds bare the product of {}: write fma(a, b, c), or add before you multiply",
+                place(source, product)
+            ),
+            Slip::Expanded(name, remedy) => format!("{name} leaves its bits to the compiler: write {remedy}"),
+        };
+        (found.byte, what)
+    });
+    let stores = component_stores(module, info).into_iter().map(|byte| {
+        let what = "stores to one component of a vector that threads share, which may touch all of it: \
+                    store the whole vector, or use scalars";
+        (byte, what.to_owned())
+    });
+    let mut findings: Vec<(usize, String)> = products.chain(stores).collect();
+    findings.sort();
+    findings.retain(|(byte, _)| !UNCHECKED.contains(&source.locate(*byte).unwrap_or_default().0));
+    let first = u32::try_from(findings.first()?.0).ok()?;
+    let lines: Vec<String> =
+        findings.iter().map(|(byte, what)| format!("{}: {what}", place(source, *byte))).collect();
+    Some((first, lines.join("\n")))
+}
+
+/// Files that still break the rules.
+const UNCHECKED: [&str; 2] = ["shaders/shared/arithmetic.wgsl", "shaders/advance.wgsl"];
 
 #[cfg(test)]
 mod tests {
@@ -83,11 +125,10 @@ mod tests {
 
     #[test]
     fn a_text_that_cannot_be_parsed_is_found_in_its_file() {
-        let error = validate(
-            &kernel(Kernel::Far).with_slip("return vec2(a.x * b.x - a.y", "return vec2(a.x * b.x - a.w"),
-        );
+        let error =
+            validate(&kernel(Kernel::Far).with_slip("return fma(vec2(a.x), b", "return fma(vec2(a.w), b"));
         let error = error.unwrap_err();
-        let at = line(include_str!("../../../shaders/shared/mesh.wgsl"), "return vec2(a.x * b.x - a.y");
+        let at = line(include_str!("../../../shaders/shared/mesh.wgsl"), "return fma(vec2(a.x), b");
         assert_eq!(error.place, format!("shaders/shared/mesh.wgsl:{at}"));
         let message = error.to_string();
         for part in [
@@ -113,6 +154,11 @@ mod tests {
         let at = line(include_str!("../../../shaders/far.wgsl"), "let plane = group.x;");
         assert_eq!(error.place, format!("shaders/far.wgsl:{at}"));
         assert!(error.finding.contains("is not a boolean scalar"), "{error}");
+    }
+
+    #[test]
+    fn every_kernel_of_every_system_is_valid_and_breaks_no_rule() {
+        assert_eq!(validate_all(), Ok(()));
     }
 
     #[test]
