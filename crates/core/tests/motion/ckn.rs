@@ -150,7 +150,10 @@ fn molten_salt_pressure_is_the_strain_derivative_of_the_energy() {
 /// At 5 angstrom, where the work of pairs that cross the cutoff is large.
 #[test]
 fn pressure_is_the_strain_derivative_of_the_energy_with_a_shift_with_and_without_tail() {
-    for (stored, precision, step) in [(&SMALL, Precision::Reference, 1e-5), (&LARGE, Precision::Mixed, 1e-3)]
+    // Of the surface term: pairs that cross the cutoff change the slope of the energy at second order in the step, and round-off of
+    // 1e6 u A^2/ps^2 (1e-10) over the step is 1e-6. In mixed precision rounding, 1e-7 of 1e7 over the step, is 1e-3.
+    for (stored, precision, step, tolerance) in
+        [(&SMALL, Precision::Reference, 1e-5, 1e-5), (&LARGE, Precision::Mixed, 1e-3, 1e-2)]
     {
         let (mut force_field, topology, state) = molten(stored);
         (force_field.cutoff, force_field.shift) = (5.0, Shift::Potential);
@@ -167,9 +170,7 @@ fn pressure_is_the_strain_derivative_of_the_energy_with_a_shift_with_and_without
             let surface = 1.5 * TailCorrection::new(&tail, &topology, 5.0).virial(state.cells[0].volume());
             let missed = (numerical - found) / surface;
             println!("{precision}, tail {tail_correction}: {missed:.1e} of the surface term {surface:.3e}");
-            // Pairs that cross the cutoff change the slope of the energy at second order in the step. In mixed precision, also
-            // rounding of the energy: 1e-7 of 1e6 u A^2/ps^2 over the step.
-            assert!(missed.abs() < 5e-3, "{precision}, tail {tail_correction}: {numerical} {found}");
+            assert!(missed.abs() < tolerance, "{precision}, tail {tail_correction}: {numerical} {found}");
         }
         assert_ne!(pressures[0], pressures[1], "the tail is not in the pressure");
     }
