@@ -68,6 +68,22 @@ fn errors_name_file_line_and_key() {
     assert!(error.contains("unknown-key.toml, line 8, `sede`: "), "{error}");
 }
 
+#[test]
+fn plain_truncation_is_refused_at_constant_pressure_with_stage_file_and_key_and_allowed_at_constant_volume() {
+    let file = root().join("tests/config/bad/npt-plain-truncation.toml");
+    let error = system::prepare(&Config::load(&file).unwrap()).err().unwrap().to_string();
+    for part in [
+        "npt-plain-truncation.toml, line 17, `stage.kind`: stage `first` holds the pressure constant",
+        "force_fields/plain-truncation.toml` has `short_range.shift = \"none\"`",
+        "write `shift = \"potential\"` or `tail_correction = true`",
+    ] {
+        assert!(error.contains(part), "{part} is not in: {error}");
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    let constant_volume = text.replace("\"npt\"", "\"nvt\"").replace("pressure = \"1 atm\"\n", "");
+    system::prepare(&Config::parse(&file, constant_volume).unwrap()).unwrap();
+}
+
 fn example(name: &str) -> (Config, std::sync::Arc<Topology>) {
     let config = Config::load(&root().join("configs").join(name)).unwrap();
     let topology = system::prepare(&config).unwrap().topology;

@@ -214,6 +214,7 @@ fn bad_input_exits_with_1_and_says_what_to_do() {
     let system = reference("ckn66.data");
     let flexible = reference("flex66.data");
     let csv = reference("ckn66.forces.csv");
+    let plain = reference("../config/bad/npt-plain-truncation.toml");
     let directory = tempfile::tempdir().unwrap();
     let inside = |name: &str| directory.path().join(name).to_str().unwrap().to_string();
     std::fs::write(inside("noise.h5"), "this is no HDF5").unwrap();
@@ -229,6 +230,8 @@ fn bad_input_exits_with_1_and_says_what_to_do() {
         (&["convert", &flexible, &flexible, "--force-field", "ckn-rigid"], "exists already"),
         (&["info", "missing"], "no such file"),
         (&["info", &csv], "neither H5MD nor"),
+        (&["info", &plain], "`short_range.tail_correction`"),
+        (&["run", &plain, "--dry-run"], "`short_range.tail_correction`"),
         (&["plot", "missing"], "no such file"),
         (&["plot", directory.path().to_str().unwrap()], "no trajectory"),
         (&["plot", &inside("noise.h5")], "noise.h5"),

@@ -7,6 +7,7 @@ use vitrion_core::cpu::backend::CpuBackend;
 use vitrion_core::cpu::{Precision, choose_mesh, force_scale, kernel, molecule_virials};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::force_field::bonded::outer;
+use vitrion_core::force_field::tail_correction::TailCorrection;
 use vitrion_core::long_range::ewald::EwaldParameters;
 use vitrion_core::observe::ion_stress::{IonStress, SymmetricTensor};
 use vitrion_core::state::State;
@@ -152,6 +153,58 @@ fn stresses_of_all_ions_add_up_to_the_pressure_tensor() {
             assert_adds_up(&what, &mut sample, Precision::Mixed, parameters, rounding);
         }
     }
+}
+
+/// The tail belongs to the pressure, so it belongs to the ions: rigid and flexible, exact and mixed.
+#[test]
+fn stresses_of_all_ions_add_up_to_the_pressure_tensor_with_the_tail() {
+    let exact = [("ckn66", Precision::Reference), ("flex66", Precision::Reference)];
+    let mixed = [("ckn2376-700K", Precision::Mixed), ("flexible", Precision::Mixed)];
+    for (name, precision) in [exact, mixed].concat() {
+        let mut sample = match name {
+            "flexible" => Sample::flexible(&disordered(load("flex66").replicated(3)), 5.0),
+            name => Sample::stored(name, 5.0),
+        };
+        let parameters = match precision {
+            Precision::Reference => sample.exact_parameters(),
+            Precision::Mixed => sample.mesh(1e-4),
+        };
+        let trace = |sample: &Sample| {
+            let stresses = sample.stresses(parameters);
+            stresses.iter().map(|s| s[0] + s[1] + s[2]).sum::<f64>()
+        };
+        // The motion of the centre of mass, which the backend takes away, is gone before both.
+        sample.pressure(precision, parameters);
+        let without = trace(&sample);
+        let with_tail = ForceField { tail_correction: true, ..(*sample.force_field).clone() };
+        sample.force_field = Arc::new(with_tail);
+        // As in the test above.
+        let tolerance = if precision == Precision::Reference { 1e-12 } else { 2e-6 };
+        assert_adds_up(&format!("{precision} {name}, tail"), &mut sample, precision, parameters, tolerance);
+        let tail = TailCorrection::new(&sample.force_field, &sample.topology, 5.0);
+        let expected = 3.0 * tail.virial(sample.state.cells[0].volume());
+        // Rounding of sums some 10 times as large.
+        assert!(((trace(&sample) - without) / expected - 1.0).abs() < 1e-9, "{name}");
+    }
+}
+
+/// Half of each pair beyond the cutoff to each end: an ion without dispersion has no share in the tail, potassium has.
+#[test]
+fn each_ion_has_the_tail_of_its_own_pairs() {
+    let mut sample = Sample::stored("ckn66", 5.0);
+    let parameters = sample.exact_parameters();
+    let without = sample.stresses(parameters);
+    sample.force_field = Arc::new(ForceField { tail_correction: true, ..(*sample.force_field).clone() });
+    let with_tail = sample.stresses(parameters);
+    let share = |name: &str| {
+        let kinds = &sample.topology.kinds;
+        let ion = sample.topology.molecules.iter().position(|m| kinds[m.kind].name == name).unwrap();
+        with_tail[ion][0] - without[ion][0]
+    };
+    // Ca has walls alone, of which little is left at 5 A.
+    let (calcium, potassium, nitrate) = (share("Ca"), share("K"), share("nitrate"));
+    assert!(calcium > 0.0 && calcium < -0.05 * potassium, "{calcium} {potassium}");
+    assert!(nitrate < 3.0 * potassium && potassium < 0.0, "{nitrate} {potassium}");
 }
 
 fn lammps_stresses(name: &str) -> Vec<SymmetricTensor> {

@@ -113,6 +113,15 @@ fn tail_correction_closes_most_of_the_gap_between_two_cutoffs() {
     // g(r) departs from 1 by a few percent beyond 9 A.
     assert!((short_tail.0 - long_tail.0).abs() < 0.1 * (short.0 - long.0).abs());
     assert!((short_tail.1 - long_tail.1).abs() < 0.1 * (short.1 - long.1).abs());
+
+    // With a shift the tail takes it back: the energy is that of the unshifted potential at either cutoff.
+    let options = ReferenceOptions {
+        short_range_cutoff: Some(9.0),
+        shift: Some(Shift::Potential),
+        ..Default::default()
+    };
+    let shifted = evaluate(&system, options, None).evaluation.energies.short_range;
+    assert!((shifted - long_tail.0).abs() < 0.1 * (short.0 - long.0).abs(), "{shifted} {}", long_tail.0);
 }
 
 #[test]

@@ -8,3 +8,4 @@ mod nve;
 #[path = "../../../../tests/recorder.rs"]
 mod recorder;
 mod support;
+mod truncation;

@@ -74,15 +74,19 @@ fn virial_is_the_integral_of_r_cubed_times_the_slope_whatever_the_shift() {
 #[test]
 fn energy_is_the_integral_of_the_potential_and_takes_back_the_shift_in_the_mean() {
     let beyond = over_pairs(|u| integral(CUTOFF, f64::INFINITY, |r| u.energy(r)));
-    let shifts = over_pairs(|u| integral(1e-3, CUTOFF, |_| u.energy(CUTOFF)));
+    let shifts = over_pairs(|u| {
+        let (n, dr) = (1000, CUTOFF / 1000.0);
+        let shells = (0..n).map(|k| 4.0 * PI * ((f64::from(k) + 0.5) * dr).powi(2) * dr);
+        shells.sum::<f64>() * u.energy(CUTOFF)
+    });
     assert!(shifts.abs() > 0.1 * beyond.abs(), "the surface does not matter here: the test shows less");
     let energy = |shift| {
         let (force_field, topology) = system(shift, true);
         TailCorrection::new(&force_field, &topology, CUTOFF).energy(VOLUME)
     };
     assert!((energy(Shift::None) / beyond - 1.0).abs() < QUADRATURE);
-    // The rule in 1/r of a constant down to r = 1e-3: 1e-5.
-    assert!((energy(Shift::Potential) / (beyond + shifts) - 1.0).abs() < 1e-4);
+    // The midpoint rule over 1000 shells: 1/(4 n^2).
+    assert!((energy(Shift::Potential) / (beyond + shifts) - 1.0).abs() < 1e-6);
 }
 
 #[test]
