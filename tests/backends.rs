@@ -3,6 +3,8 @@
 //! Molten Ca0.4K0.6(NO3)1.4 of 66 atoms with a cutoff short enough for its box: a crude liquid, but a Hamiltonian like any other. A new
 //! backend is one more entry of [`SUBJECTS`].
 
+#[path = "backends/numbers.rs"]
+mod numbers;
 #[path = "recorder.rs"]
 mod recorder;
 
@@ -13,7 +15,7 @@ use glam::{DMat3, DVec3};
 use recorder::{Recorder, replica_of};
 use vitrion_core::backend::{
     Backend, BackendCheckpoint, BackendError, Discard, Dynamics, ElectrostaticsParameters, Ensemble,
-    Sampling, SetPoint, Window,
+    Reciprocal, Sampling, SetPoint, Window,
 };
 use vitrion_core::builder::{assign_velocities, build, cubic_cell_for_density};
 use vitrion_core::cell::Cell;
@@ -22,6 +24,7 @@ use vitrion_core::cpu::mixed::MixedKernel;
 use vitrion_core::cpu::{Precision, build_backend, choose_mesh};
 use vitrion_core::force_field::{ForceField, Shift};
 use vitrion_core::forces::{ForceError, ForceKernel};
+use vitrion_core::integrators::rigid_body::angular_momentum;
 use vitrion_core::observe::ion_stress::IonStress;
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;

@@ -13,13 +13,16 @@ pub enum Kernel {
     Advance,
     /// Copies neighbour lists into longer ones.
     GrowLists,
+    /// The arithmetic of a device at chosen points.
+    SelfTest,
 }
 
 impl Kernel {
     /// Those of a step, in their order.
     pub const STEP: [Self; 4] = [Self::Near, Self::Kspace, Self::Far, Self::Advance];
     /// All.
-    pub const ALL: [Self; 5] = [Self::Near, Self::Kspace, Self::Far, Self::Advance, Self::GrowLists];
+    pub const ALL: [Self; 6] =
+        [Self::Near, Self::Kspace, Self::Far, Self::Advance, Self::GrowLists, Self::SelfTest];
 
     /// Name of the file and of the entry point.
     pub fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Kernel {
             Self::Far => "far",
             Self::Advance => "advance",
             Self::GrowLists => "grow_lists",
+            Self::SelfTest => "self_test",
         }
     }
 }

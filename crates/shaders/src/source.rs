@@ -32,6 +32,12 @@ const KSPACE: File = file!("kspace.wgsl");
 const FAR: File = file!("far.wgsl");
 const ADVANCE: File = file!("advance.wgsl");
 const GROW_LISTS: File = file!("grow_lists.wgsl");
+const SELF_TEST: File = file!("self_test.wgsl");
+
+/// How often the self-test adds a number to a wide integer.
+pub const ADDITIONS: u32 = 1000;
+/// Answers of the self-test at each point.
+pub const ANSWERS: usize = 10;
 
 /// The whole source of a kernel, and which piece of it comes from where.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +102,9 @@ pub fn source(
     dimensions: &Dimensions,
     places: &[(Table, usize)],
 ) -> Source {
+    if kernel == Kernel::SelfTest {
+        return self_test();
+    }
     let mut source = Source::new(kernel, variant, dimensions);
     source.push("generated constants", &constants(variant, dimensions, places));
     if kernel == Kernel::GrowLists {
@@ -129,7 +138,24 @@ pub fn source(
         Kernel::Far => FAR,
         Kernel::Advance => ADVANCE,
         Kernel::GrowLists => GROW_LISTS,
+        Kernel::SelfTest => SELF_TEST,
     });
+    source
+}
+
+/// The source of [`Kernel::SelfTest`], which depends on no system.
+pub fn self_test() -> Source {
+    let mut source = Source {
+        kernel: Kernel::SelfTest,
+        purpose: "any device".to_owned(),
+        text: String::new(),
+        pieces: Vec::new(),
+    };
+    let own = format!("const ADDITIONS: u32 = {ADDITIONS}u;\nconst ANSWERS: u32 = {ANSWERS}u;\n");
+    source.push("generated constants", &(protocol::constants() + &own));
+    source.push_file(ARITHMETIC);
+    source.push_file(WIDE);
+    source.push_file(SELF_TEST);
     source
 }
 

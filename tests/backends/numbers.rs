@@ -1,0 +1,268 @@
+//! What the GPU backend sums over many steps: velocities, angular momenta, chains, strain, work. Each of these tests fails when
+//! these numbers are f32, which the low words of pairs of f32 do not prevent: compilers take them away.
+
+use super::*;
+
+use vitrion_shaders::protocol::section::{ANGULAR_MOMENTUM, SECTIONS, VELOCITY};
+
+/// Nitrates and ions that neither attract nor repel each other, with room for 3.2 A and a skin.
+fn free(nitrates: usize, ions: usize, replicas: usize) -> System {
+    let mut force_field =
+        ForceField::load(&workspace().join("configs/force_fields/ckn-rigid.toml")).unwrap();
+    force_field.cutoff = CUTOFF;
+    force_field.pairs.fill(None);
+    for species in &mut force_field.species {
+        species.charge = 0.0;
+    }
+    for kind in &mut force_field.kinds {
+        assert!(kind.species.iter().all(|&s| force_field.species[s].charge == 0.0), "{}", kind.name);
+    }
+    let topology = force_field.topology(&[("nitrate", nitrates), ("K", ions)]).unwrap();
+    let cell = Cell::new(DMat3::from_diagonal(DVec3::splat(18.0))).unwrap();
+    let mut state = build(&topology, cell, replicas, 3).unwrap();
+    assign_velocities(&mut state, &topology, &vec![700.0; replicas], 4);
+    System { force_field: Arc::new(force_field), topology: Arc::new(topology), state }
+}
+
+/// The coarsest mesh: nothing is on it.
+fn on_gpu_without_charges(system: &System) -> GpuBackend {
+    let reciprocal = Reciprocal::Pme { order: 4, grid: [8; 3] };
+    let parameters = ElectrostaticsParameters { cutoff: CUTOFF, alpha: 0.5, reciprocal };
+    let options = Options { skin: SKIN, ..Options::default() };
+    let state = system.state.clone();
+    GpuBackend::new(device(), &system.force_field, &system.topology, parameters, state, options).unwrap()
+}
+
+/// Fractions of low words that are not zero: of velocities, and of angular momenta of rigid bodies.
+fn low_words_alive(backend: &mut GpuBackend, system: &System) -> [f64; 2] {
+    let words: Vec<[u32; 4]> = backend.system().read("bodies").unwrap();
+    let n = system.topology.n_bodies();
+    let rigid: Vec<usize> = (0..n).filter(|&b| system.topology.bodies[b].rigid_kind.is_some()).collect();
+    let all: Vec<usize> = (0..n).collect();
+    [(VELOCITY, &all), (ANGULAR_MOMENTUM, &rigid)].map(|(section, bodies)| {
+        let of_replica = |first: usize| bodies.iter().map(move |body| first + section as usize * n + body);
+        let places = (0..system.state.n_replicas).flat_map(|r| of_replica(r * SECTIONS as usize * n));
+        // The low 16 bits: where the number is an f32 they are zero.
+        let alive: Vec<bool> =
+            places.flat_map(|place| [0, 1, 2].map(|axis| words[place][axis] & 0xffff != 0)).collect();
+        alive.iter().filter(|&&alive| alive).count() as f64 / alive.len() as f64
+    })
+}
+
+/// In thermal equilibrium a velocity of 5 A/ps as an f32 is a multiple of 2^-21 A/ps, 2^19 units; an angular momentum of 200 u A^2/ps one
+/// of 2^-16, 2^16 units.
+#[test]
+fn low_words_are_alive_after_a_thousand_steps() {
+    let system = system("ckn66", 2);
+    let mut backend = gpu(&system, system.state.clone(), None);
+    backend.begin_stage(&ramped(Ensemble::Npt, 0.002, 0, 2), &Sampling::default()).unwrap();
+    backend.advance(1000, &mut Discard).unwrap();
+    let alive = low_words_alive(&mut backend, &system);
+    println!("low words that are not zero: {alive:?}");
+    // A word of sixteen random bits is zero once in 65,536.
+    assert!(alive.into_iter().all(|fraction| fraction > 0.99), "{alive:?}");
+    let is_f32 = |x: f64| f64::from(x as f32) == x;
+    for extended in &backend.state().extended {
+        for chain in [&extended.translation, &extended.rotation, &extended.barostat] {
+            assert!(chain.eta.iter().chain(&chain.eta_velocity).any(|&x| !is_f32(x)), "{chain:?}");
+        }
+        assert!(!is_f32(extended.strain_rate) || !is_f32(extended.set_point_work), "{extended:?}");
+    }
+}
+
+/// Free rotors keep their energy. In plain f32 an angular momentum loses 6e-8 of itself in each of five turns a step, at random: 1.1e-3 kT of a
+/// body's energy after 1e5 steps, 4e-4 kT after 10,000.
+#[test]
+fn free_rotors_keep_their_energy() {
+    const STEPS: u64 = 10_000;
+    let system = free(24, 4, 1);
+    let mut backend = on_gpu_without_charges(&system);
+    backend.begin_stage(&ramped(Ensemble::Nve, 0.004, 0, 1), &Sampling::default()).unwrap();
+    let energies = |state: &State| -> Vec<f64> {
+        let bodies = system.topology.bodies.iter().enumerate();
+        bodies
+            .filter_map(|(b, body)| {
+                let (_, moments) = system.topology.rigid_shape(body)?;
+                let l = angular_momentum(state.orientation[b], state.quaternion_momentum[b]);
+                Some(0.5 * (l * l / moments).element_sum())
+            })
+            .collect()
+    };
+    let before = energies(backend.state());
+    let velocities = backend.state().velocity.clone();
+    backend.advance(STEPS, &mut Discard).unwrap();
+    let after = energies(backend.state());
+    assert_eq!(before.len(), 24);
+    let squares = before.iter().zip(&after).map(|(a, b)| (a - b).powi(2));
+    let error = (squares.sum::<f64>() / before.len() as f64).sqrt() / (BOLTZMANN * 700.0);
+    println!("energy of a free rotor after {STEPS} steps: {error:.1e} kT off (RMS)");
+    assert!(error < FREE_ROTOR_ERROR, "{error:e}");
+    // Nothing pushes them, but for the motion of the centre of mass, which is zero to 1e-7 of a velocity each step.
+    for (a, b) in velocities.iter().zip(&backend.state().velocity) {
+        assert!(a.distance(*b) < 1e-6, "{a} {b}");
+    }
+}
+
+/// The splitting of the rotation conserves a shadow energy, which differs from this one by up to (w dt)^2/12, and turns with f32 angles.
+const FREE_ROTOR_ERROR: f64 = 1e-4;
+
+/// 10^8 steps of 4 fs cooling at 1 K/ns, 50 stretches of which are done, the steps between them jumped over with the work that they would
+/// have done at rest: the conserved quantity is that of the same on the CPU in f64. The work is 10^6 u A^2/ps^2 at the start, as
+/// after the first part of the ramp of a system of the paper's size, where an f32 can only be a multiple of 1/16, and a step's
+/// share is 1e-4.
+#[test]
+fn ramp_of_a_hundred_million_steps_keeps_its_conserved_quantity() {
+    const STEPS: u64 = 100_000_000;
+    const STRETCHES: u64 = 50;
+    const STRETCH: u64 = 40;
+    let dt = 0.004;
+    let mut system = free(10, 4, 1);
+    system.state.extended[0].set_point_work = 1e6;
+    system.state.extended[0].translation.eta[0] = 2.0;
+    system.state.extended[0].rotation.eta[0] = -1.0;
+    let set_point = SetPoint { start: 700.0, rate: -1e-3, start_step: 0 };
+    let dynamics = Dynamics { temperature: vec![set_point], ..ramped(Ensemble::Nvt, dt, 0, 1) };
+    let degrees =
+        [system.topology.translational_degrees_of_freedom(), system.topology.rotational_degrees_of_freedom()];
+    let run = |backend: &mut dyn Backend| {
+        backend.begin_stage(&dynamics, &Sampling::default()).unwrap();
+        // A stage that begins sets the chains to zero.
+        backend.set_state(system.state.clone()).unwrap();
+        let start = backend.thermo().unwrap()[0].conserved;
+        for stretch in 1..=STRETCHES {
+            backend.advance(STRETCH, &mut Discard).unwrap();
+            let mut state = backend.state().clone();
+            let next = stretch * STEPS / STRETCHES;
+            let change = BOLTZMANN * (set_point.at(next, dt) - set_point.at(state.step, dt));
+            let extended = &mut state.extended[0];
+            for (g, chain) in degrees.into_iter().zip([&extended.translation, &extended.rotation]) {
+                extended.set_point_work += change * (g * chain.eta[0] + chain.eta[1] + chain.eta[2]);
+            }
+            state.step = next;
+            backend.set_state(state).unwrap();
+        }
+        let thermo = backend.thermo().unwrap()[0];
+        assert!((thermo.target_temperature - 300.0).abs() < 1e-6);
+        thermo.conserved - start
+    };
+    let gpu = run(&mut on_gpu_without_charges(&system));
+    let cpu = run(&mut *on_cpu_without_charges(&system));
+    println!("conserved quantity after a ramp of {STEPS} steps: GPU {gpu:.4}, CPU {cpu:.4} u A^2/ps^2 (kT is 249 to 582)");
+    // kT in f32 (3e-5) times g eta = 130: 4e-3 at either end. Work in f32 is 2,000 steps times 1e-4 off, and the work of the jumps, some 10^4,
+    // by 1/32 each.
+    assert!((gpu - cpu).abs() < 0.02, "{gpu} {cpu}");
+}
+
+fn on_cpu_without_charges(system: &System) -> Box<dyn Backend> {
+    let reciprocal = Reciprocal::Pme { order: 4, grid: [8; 3] };
+    let parameters = ElectrostaticsParameters { cutoff: CUTOFF, alpha: 0.5, reciprocal };
+    let kernel = MixedKernel::new(&system.force_field, &system.topology, parameters, SKIN).unwrap();
+    let (topology, state) = (Arc::clone(&system.topology), system.state.clone());
+    Box::new(CpuBackend::new(topology, vec![Box::new(kernel)], parameters, "cpu/mixed".to_owned(), state).unwrap())
+}
+
+/// What is asked for and how many replicas there are leaves every bit of a trajectory alone: streams of the stress take another variant of
+/// the kernels.
+#[test]
+fn sampling_and_the_number_of_replicas_leave_every_bit_alone() {
+    const EIGHT: usize = 8;
+    let system = system("ckn66", EIGHT);
+    let shared = ramped(Ensemble::Nvt, 0.002, 0, EIGHT);
+    let run = |state: State, dynamics: &Dynamics, stress_every: Option<u64>| {
+        let mut backend = gpu(&system, state, None);
+        backend.begin_stage(dynamics, &Sampling { stress_every, window: None }).unwrap();
+        backend.advance(60, &mut Discard).unwrap();
+        backend.state().clone()
+    };
+    let all = run(system.state.clone(), &shared, None);
+    assert_eq!(run(system.state.clone(), &shared, Some(1)), all, "stress sampled");
+    for replica in [0, 5] {
+        let alone = Dynamics {
+            temperature: vec![shared.temperature[replica]],
+            pressure: vec![shared.pressure[replica]],
+            ..shared.clone()
+        };
+        for stress_every in [None, Some(2)] {
+            let single = run(replica_of(&system.state, replica), &alone, stress_every);
+            assert_eq!(single, replica_of(&all, replica), "replica {replica}, {stress_every:?}");
+        }
+    }
+}
+
+/// Forwards and back to the start, with the lists of the start: what is lost is what the numbers cannot hold. Rounding of f32 velocities
+/// (2.4e-7 A/ps at 5 A/ps, twice a step) would lose 2e-7 A in this time.
+#[test]
+fn reversed_motion_returns_to_its_start() {
+    const STEPS: u64 = 60;
+    let system = system("ckn66", 1);
+    let mut backend = gpu(&system, system.state.clone(), None);
+    backend.begin_stage(&ramped(Ensemble::Nve, 0.0005, 0, 1), &Sampling::default()).unwrap();
+    backend.advance(1, &mut Discard).unwrap();
+    let start = backend.state().clone();
+    backend.advance(STEPS, &mut Discard).unwrap();
+    // By the device's own words: setting a state would build new lists, hence sums in another order.
+    let mut words: Vec<[u32; 4]> = backend.system().read("bodies").unwrap();
+    let n = system.topology.n_bodies();
+    for section in [VELOCITY, ANGULAR_MOMENTUM] {
+        for body in 0..n {
+            for axis in 0..3 {
+                let [low, high] = [0, 1].map(|word| (section as usize + word) * n + body);
+                let number = u64::from(words[high][axis]) << 32 | u64::from(words[low][axis]);
+                let reversed = number.wrapping_neg();
+                words[low][axis] = reversed as u32;
+                words[high][axis] = (reversed >> 32) as u32;
+            }
+        }
+    }
+    backend.system().write("bodies", 0, &words);
+    backend.advance(STEPS, &mut Discard).unwrap();
+    let apart = distance(&start, backend.state());
+    println!("{STEPS} steps forwards and back: {apart:.1e} A from the start");
+    assert!(apart < REVERSAL_ERROR, "{apart:e}");
+}
+
+/// A position is a multiple of 2e-9 A, and the motion of the centre of mass is taken off in f32.
+const REVERSAL_ERROR: f64 = 3e-8;
+
+/// The barostat feels the tail on every backend, and what is printed and streamed is what it feels.
+#[test]
+fn barostat_feels_the_tail_on_every_backend() {
+    const STEPS: u64 = 20;
+    for (name, shift) in [("ckn66", Shift::Potential), ("ckn66", Shift::None), ("flex66", Shift::Potential)] {
+        let plain = triclinic(&system(name, 2));
+        let mut force_field = ForceField::clone(&plain.force_field);
+        (force_field.tail_correction, force_field.shift) = (true, shift);
+        let tailed = System { force_field: Arc::new(force_field), ..plain.clone() };
+        let run = |subject: &Subject, system: &System| {
+            let mut backend = started(subject, system, Ensemble::Npt);
+            let mut recorder = Recorder::default();
+            // The stress is due at every third step.
+            backend.advance(STEPS + 1, &mut recorder).unwrap();
+            let thermo = backend.thermo().unwrap();
+            for (replica, thermo) in thermo.iter().enumerate() {
+                let (.., streamed) = recorder.of(replica).stress.last().copied().unwrap();
+                let scale = BOLTZMANN * 700.0 * 66.0 / thermo.volume;
+                let error = (streamed - thermo.pressure_tensor).to_cols_array();
+                let largest = error.into_iter().map(f64::abs).fold(0.0, f64::max) / scale;
+                // As in `stream_holds_the_pressure_of_its_step`.
+                assert!(largest < 2e-4, "{} {name}: {largest:e}", subject.name);
+            }
+            (backend.state().clone(), thermo)
+        };
+        let (cpu, of_cpu) = run(&SUBJECTS[0], &tailed);
+        let (gpu, of_gpu) = run(&SUBJECTS[1], &tailed);
+        let (without, _) = run(&SUBJECTS[1], &plain);
+        for replica in 0..2 {
+            let rate = |state: &State| state.extended[replica].strain_rate;
+            let error = (rate(&gpu) - rate(&cpu)).abs();
+            let effect = (rate(&without) - rate(&cpu)).abs();
+            println!("{name} {shift:?}: strain rate {:.6e}, {error:.1e} off, tail {effect:.1e}", rate(&cpu));
+            // The virial is a sum of f32 terms a hundred times as large as itself: 1e-5. The tail is 1e3 times that.
+            assert!(error < 1e-3 * effect, "{name} {shift:?}: {error:e} {effect:e}");
+            let (a, b) = (&of_cpu[replica], &of_gpu[replica]);
+            assert!((a.volume / b.volume - 1.0).abs() < 1e-6, "{} {}", a.volume, b.volume);
+        }
+        let apart = distance(&cpu, &gpu);
+        assert!(apart < 1e-4, "{name} {shift:?}: {apart:e} A");
+    }
+}
