@@ -175,14 +175,10 @@ mod tests {
             };
             // A share below an integer limit rounds to at most the limit.
             assert_eq!(limit.fract(), 0.0);
-            let sum = limit as i64 * dimensions.order as i64;
-            assert!(sum <= i64::from(i32::MAX), "order {}: {sum}", dimensions.order);
+            let planes = dimensions.order as u64;
+            let (sum, largest) = (limit as u64 * planes, u64::from(i32::MAX.unsigned_abs()));
             // And the range is used, but for the rounding down.
-            assert!(
-                sum > i64::from(i32::MAX) - 1024 * dimensions.order as i64,
-                "order {}: {sum}",
-                dimensions.order
-            );
+            assert!((largest - 1024 * planes..=largest).contains(&sum), "order {planes}: {sum}");
         }
     }
 
