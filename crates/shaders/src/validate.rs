@@ -100,8 +100,9 @@ fn broken_rules(source: &Source, module: &Module, info: &ModuleInfo) -> Option<(
     findings.sort();
     findings.retain(|(byte, _)| !UNCHECKED.contains(&source.locate(*byte).unwrap_or_default().0));
     let first = u32::try_from(findings.first()?.0).ok()?;
-    let lines: Vec<String> =
+    let mut lines: Vec<String> =
         findings.iter().map(|(byte, what)| format!("{}: {what}", place(source, *byte))).collect();
+    lines.dedup();
     Some((first, lines.join("\n")))
 }
 
@@ -159,6 +160,26 @@ mod tests {
     #[test]
     fn every_kernel_of_every_system_is_valid_and_breaks_no_rule() {
         assert_eq!(validate_all(), Ok(()));
+    }
+
+    #[test]
+    fn mesh_forces_of_all_planes_that_a_spline_reaches_fit_into_32_bits() {
+        for dimensions in systems() {
+            let module = validate(&source(Kernel::Far, Variant::Forces, &dimensions, &places())).unwrap();
+            let (_, constant) =
+                module.constants.iter().find(|(_, c)| c.name.as_deref() == Some("FORCE_LIMIT")).unwrap();
+            let naga::Expression::Literal(naga::Literal::F32(limit)) =
+                module.global_expressions[constant.init]
+            else {
+                panic!("FORCE_LIMIT is no number");
+            };
+            // A share below an integer limit rounds to at most the limit.
+            assert_eq!(limit.fract(), 0.0);
+            let planes = dimensions.order as u64;
+            let (sum, largest) = (limit as u64 * planes, u64::from(i32::MAX.unsigned_abs()));
+            // And the range is used, but for the rounding down.
+            assert!((largest - 1024 * planes..=largest).contains(&sum), "order {planes}: {sum}");
+        }
     }
 
     #[test]
