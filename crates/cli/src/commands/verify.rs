@@ -23,8 +23,8 @@ pub struct Verify {
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
     accuracy: f64,
 
-    /// GPU to check: its name or number in `vitrion devices` [default: the best one, if there is any]
-    #[arg(long, value_name = "NAME|INDEX")]
+    /// GPU to check: its number, name or PCI address in `vitrion devices` [default: the best one, if there is any]
+    #[arg(long, value_name = "NAME|INDEX|PCI")]
     device: Option<String>,
 
     /// Multiply all tolerances, to see how much room there is
@@ -75,7 +75,7 @@ impl Verify {
             }
         }
         if let Some(device) = &device {
-            console::print(&format!("gpu: {} ({})", device.name(), device.adapter.info.driver))?;
+            console::print(&format!("gpu: {}", device.adapter.hardware()))?;
         }
         for check in &mut checks {
             check.tolerance *= self.scale_tolerances;
