@@ -102,7 +102,7 @@ fn device() -> Arc<Device> {
 /// A mesh that both backends can transform.
 fn mesh(system: &System, state: &State) -> ElectrostaticsParameters {
     let chosen = choose_mesh(&system.force_field, &system.topology, &state.cells[0], ACCURACY).unwrap();
-    device_mesh(&chosen).unwrap()
+    device_mesh(&chosen, device().adapter.workgroup_memory()).unwrap()
 }
 
 fn on_cpu(system: &System, state: State) -> Box<dyn Backend> {
@@ -430,7 +430,7 @@ fn melts() -> (CpuBackend, GpuBackend) {
     let cell = cubic_cell_for_density(&topology, density).unwrap();
     let state = build(&topology, cell, 1, 17).unwrap();
     let chosen = choose_mesh(&force_field, &topology, &cell, 1e-4).unwrap();
-    let parameters = device_mesh(&chosen).unwrap();
+    let parameters = device_mesh(&chosen, device().adapter.workgroup_memory()).unwrap();
     let kernel = MixedKernel::new(&force_field, &topology, parameters, 0.7).unwrap();
     let mut cpu = CpuBackend::new(
         Arc::clone(&topology),
@@ -691,7 +691,7 @@ fn system_of_the_paper_moves_as_on_the_cpu() {
     let built =
         build_backend(force_field, topology, state.clone(), Precision::Mixed, ACCURACY, None).unwrap();
     let mut cpu = built.backend;
-    let parameters = device_mesh(&cpu.electrostatics()).unwrap();
+    let parameters = device_mesh(&cpu.electrostatics(), device().adapter.workgroup_memory()).unwrap();
     let mut gpu =
         GpuBackend::new(device(), force_field, topology, parameters, state, Options::default()).unwrap();
     for backend in [cpu.as_mut(), &mut gpu] {

@@ -154,7 +154,7 @@ const GPU: Subject = Subject {
     build: |system, settings| {
         let (force_field, topology) = single_precision_system(system, settings);
         let parameters = choose_mesh(&force_field, &topology, &system.cell, MESH_ACCURACY).unwrap();
-        let parameters = device_mesh(&parameters).unwrap();
+        let parameters = device_mesh(&parameters, device().adapter.workgroup_memory()).unwrap();
         Box::new(
             GpuForceKernel::new(device(), &force_field, &topology, &system.cell, parameters, None).unwrap(),
         )

@@ -437,3 +437,50 @@ fn a_reader_that_leaves_is_no_error() {
     assert!(stderr(&output).is_empty(), "{}", stderr(&output));
     assert!(String::from_utf8_lossy(&output.stdout).trim_end().ends_with('0'));
 }
+
+/// Runs with variables that hide all drivers of GPUs from the Vulkan loader, or say which may be taken.
+#[cfg(target_os = "linux")]
+fn vitrion_with(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vitrion"));
+    command.args(arguments).env_remove("CUDA_VISIBLE_DEVICES").env_remove("SLURM_LOCALID");
+    command.envs(variables.iter().copied()).output().expect("the program starts")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_driver_devices_and_errors_say_what_is_missing_and_what_to_do() {
+    let hidden = [("VK_DRIVER_FILES", "/nowhere/icd.json"), ("VK_ICD_FILENAMES", "/nowhere/icd.json")];
+    let output = vitrion_with(&["devices"], &hidden);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for part in [
+        "no GPU was found",
+        "VK_DRIVER_FILES names /nowhere/icd.json, which is not there",
+        "correct or unset VK_DRIVER_FILES",
+    ] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    let system = reference("ckn66.data");
+    let output =
+        vitrion_with(&["forces", &system, "--force-field", "ckn-rigid", "--backend", "gpu"], &hidden);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    for part in ["VK_DRIVER_FILES names /nowhere/icd.json", "`backend = \"cpu\"` needs none"] {
+        assert!(message.contains(part), "no `{part}` in {message}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nonsense_about_devices_in_the_environment_is_an_error_and_shown() {
+    for (variable, value) in [("CUDA_VISIBLE_DEVICES", "first"), ("SLURM_LOCALID", "first")] {
+        let output = vitrion_with(&["devices"], &[(variable, value)]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("takes nothing") && text.contains(&format!("{variable}=`{value}`")), "{text}");
+        let system = reference("ckn66.data");
+        let arguments = ["forces", &system, "--force-field", "ckn-rigid", "--backend", "gpu"];
+        let output = vitrion_with(&arguments, &[(variable, value)]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("{variable}=`{value}`")), "{}", stderr(&output));
+    }
+}

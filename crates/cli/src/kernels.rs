@@ -50,7 +50,10 @@ pub enum BackendKind {
 pub fn open_device(name: Option<&str>) -> Result<Arc<Device>> {
     let device = Device::open(name)?;
     if device.adapter.is_software() {
-        console::say(&format!("{} imitates a GPU on the processor: right, but slow", device.name()));
+        let (name, reason) = (device.name(), &device.reason);
+        console::say(&format!("{name} imitates a GPU on the processor: right, but slow ({reason})"));
+    } else {
+        console::say(&format!("on {}", device.description()));
     }
     Ok(Arc::new(device))
 }
@@ -102,7 +105,7 @@ impl Configuration {
     /// A kernel on a GPU.
     pub fn prepare_on(&self, device: &Arc<Device>, accuracy: f64) -> Result<Prepared> {
         let chosen = cpu::choose_mesh(&self.force_field, &self.topology, &self.cell, accuracy)?;
-        let electrostatics = device_mesh(&chosen)?;
+        let electrostatics = device_mesh(&chosen, device.adapter.workgroup_memory())?;
         let device = Arc::clone(device);
         let kernel =
             GpuForceKernel::new(device, &self.force_field, &self.topology, &self.cell, electrostatics, None)?;

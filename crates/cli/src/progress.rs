@@ -151,6 +151,9 @@ fn opening(start: &RunStart) -> String {
         ),
         format!("  {}", start.electrostatics),
     ];
+    if let Some(on) = &start.on {
+        lines.push(format!("  on {on}"));
+    }
     if let Some((measured, asked)) = start.measured_force_error {
         lines.push(format!(
             "  force error against exact Ewald: {measured:.1e} of the RMS force ({asked:.0e} asked for)"

@@ -176,8 +176,27 @@ pub struct BackendCheckpoint {
     pub electrostatics: ElectrostaticsParameters,
     /// Name of the backend and precision that wrote it, e.g. `cpu/mixed`.
     pub backend: String,
+    /// Device and driver on which it ran; `None` on the processor.
+    pub hardware: Option<Hardware>,
     /// What a device holds beyond `state`, in its own words, so that it goes on with the same bits.
     pub device: Option<Vec<u8>>,
+}
+
+/// A device and its driver: another one may round differently, so bits are promised only on the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hardware {
+    /// Name of the adapter.
+    pub adapter: String,
+    /// Name and version of its driver.
+    pub driver: String,
+    /// Interface through which it is driven, e.g. `vulkan`.
+    pub api: String,
+}
+
+impl std::fmt::Display for Hardware {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, driver {}, through {}", self.adapter, self.driver, self.api)
+    }
 }
 
 /// Why a step could not be done. The state is the one before the failed step.
@@ -275,6 +294,11 @@ pub trait Backend: Send {
 
     /// Parameters of the lattice sums in force.
     fn electrostatics(&self) -> ElectrostaticsParameters;
+
+    /// The device on which it runs; `None` on the processor.
+    fn hardware(&self) -> Option<Hardware> {
+        None
+    }
 
     /// Starts a stage: sets dynamics and streams; thermostat and barostat velocities, and the set-point work, are kept
     /// when the ensemble continues and zeroed when it changes. Streams count from the `start_step` of the first replica's

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use glam::{DMat3, DVec3, DVec4};
 use serde::{Deserialize, Serialize};
 use vitrion_core::backend::{
-    Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Ensemble, Sampling, Sink,
-    Thermo, check_state,
+    Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Ensemble, Hardware,
+    Sampling, Sink, Thermo, check_state,
 };
 use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
@@ -491,6 +491,10 @@ impl Backend for GpuBackend {
         self.electrostatics
     }
 
+    fn hardware(&self) -> Option<Hardware> {
+        Some(self.device.adapter.hardware())
+    }
+
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
         let n_centres = self.centre_bodies.len() * self.replicas();
         let truncation = self.force_field.truncation();
@@ -610,6 +614,7 @@ impl Backend for GpuBackend {
             window_means: self.stage.as_ref().and_then(|stage| stage.window_means.clone()),
             electrostatics: self.electrostatics,
             backend: NAME.to_owned(),
+            hardware: self.hardware(),
             // Plain arrays: nothing in them can fail to be written.
             device: postcard::to_allocvec(&self.device_state).ok(),
         }

@@ -44,15 +44,15 @@ pub fn build_backend(
         Some(parameters) => parameters,
         None => cpu::choose_mesh(force_field, topology, largest, accuracy).map_err(BuildError::from)?,
     };
-    let parameters = device_mesh(&parameters)?;
+    let parameters = device_mesh(&parameters, device.adapter.workgroup_memory())?;
     let measured_force_error = if chosen.is_none() && topology.n_atoms() <= MEASURED_ATOMS {
         Some(measure_force_error(Arc::clone(&device), force_field, topology, &state, parameters)?)
     } else {
         None
     };
-    let description = format!("{} on {}", cpu::describe(&parameters), device.name());
+    let (description, on) = (cpu::describe(&parameters), Some(device.description()));
     let backend = GpuBackend::new(device, force_field, topology, parameters, state, Options::default())?;
-    Ok(BuiltBackend { backend: Box::new(backend) as Box<dyn Backend>, measured_force_error, description })
+    Ok(BuiltBackend { backend: Box::new(backend) as Box<dyn Backend>, measured_force_error, description, on })
 }
 
 /// RMS difference between the forces of the device and the reference forces of replica 0, relative as in

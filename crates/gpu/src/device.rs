@@ -1,16 +1,26 @@
 //! Adapters and the device opened on one of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use vitrion_core::backend::Hardware;
+use vitrion_shaders::dimensions::{largest_mesh, least_workgroup_bytes};
+use vitrion_shaders::fourier::LARGEST_MESH;
 use wgpu::{Adapter, AdapterInfo, DeviceType, Features, Limits};
 
+use crate::diagnosis::Diagnosis;
+use crate::dimensions::mesh_limit;
 use crate::error::GpuError;
 use crate::pipelines::Compiler;
+use crate::self_test::{self, SelfTest};
+use crate::selection::{Candidate, Choice, Environment, PciAddress, Request, choose};
 
 /// Threads in a workgroup of every kernel.
 pub const WORKGROUP: u32 = 256;
 /// Storage buffers that one kernel binds.
 const STORAGE_BUFFERS: u32 = 8;
+/// With less in one binding an ensemble soon has to be split (bytes): the lists of a replica of 2,376 atoms take 2 MB.
+const AMPLE_BINDING: u64 = 1 << 30;
 
 /// One adapter of this machine.
 #[derive(Clone, Debug)]
@@ -40,7 +50,65 @@ impl AdapterSummary {
     pub fn is_software(&self) -> bool {
         self.info.device_type == DeviceType::Cpu
     }
+
+    /// Where it sits, if its driver says so.
+    pub fn address(&self) -> Option<PciAddress> {
+        PciAddress::parse(&self.info.device_pci_bus_id)
+    }
+
+    /// What the choice of a device depends on.
+    pub fn candidate(&self) -> Candidate {
+        Candidate {
+            name: self.info.name.clone(),
+            kind: self.info.device_type,
+            api: self.info.backend,
+            address: self.address(),
+            vendor: self.info.vendor,
+            suffices: self.missing.is_none(),
+        }
+    }
+
+    /// Adapter and driver, as files keep them.
+    pub fn hardware(&self) -> Hardware {
+        let AdapterInfo { name, driver, driver_info, backend, .. } = &self.info;
+        Hardware {
+            adapter: name.clone(),
+            driver: [driver.as_str(), driver_info].join(" ").trim().to_owned(),
+            api: backend.to_string(),
+        }
+    }
+
+    /// Bytes of workgroup memory.
+    pub fn workgroup_memory(&self) -> usize {
+        self.limits.max_compute_workgroup_storage_size as usize
+    }
+
+    /// What can be done on it only in part, with the numbers; nothing of what it cannot do at all.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.missing.is_some() {
+            return warnings;
+        }
+        if largest_mesh(self.workgroup_memory()) != Some(LARGEST_MESH) {
+            warnings.push(format!(
+                "{}; larger systems take the CPU backend",
+                mesh_limit(self.workgroup_memory())
+            ));
+        }
+        let binding = self.limits.max_storage_buffer_binding_size;
+        if binding < AMPLE_BINDING {
+            warnings.push(format!(
+                "one binding takes {} MiB, so that few replicas fit at once: some {} of 2,376 atoms each, whose neighbour lists are the largest",
+                binding >> 20,
+                binding / LISTS_OF_A_REPLICA
+            ));
+        }
+        warnings
+    }
 }
+
+/// Bytes of the neighbour lists of 2,376 atoms (864 molecules) at a cutoff of 10 angstrom: 576 entries a molecule and their number.
+const LISTS_OF_A_REPLICA: u64 = 4 * 864 * 577;
 
 fn missing(limits: &Limits) -> Option<String> {
     let needs = [
@@ -54,7 +122,11 @@ fn missing(limits: &Limits) -> Option<String> {
             u64::from(limits.max_compute_invocations_per_workgroup),
             u64::from(WORKGROUP),
         ),
-        ("bytes of workgroup memory", u64::from(limits.max_compute_workgroup_storage_size), 16_384),
+        (
+            "bytes of workgroup memory",
+            u64::from(limits.max_compute_workgroup_storage_size),
+            least_workgroup_bytes() as u64,
+        ),
         ("bytes in a storage binding", limits.max_storage_buffer_binding_size, 1 << 20),
     ];
     let short: Vec<String> = needs
@@ -81,15 +153,26 @@ pub fn adapters() -> Vec<AdapterSummary> {
     all_adapters().iter().map(AdapterSummary::of).collect()
 }
 
-/// Whether there is hardware that suffices: what `backend = "auto"` asks.
-pub fn has_hardware() -> bool {
-    adapters().iter().any(|adapter| !adapter.is_software() && adapter.missing.is_none())
+/// What a run would take among `adapters`, and why; `None` if nothing (of [`Request::Faster`]: nothing that is likely to be faster than
+/// the CPU backend).
+pub fn choice(adapters: &[AdapterSummary], request: Request) -> Result<Option<Choice>, GpuError> {
+    let candidates: Vec<Candidate> = adapters.iter().map(AdapterSummary::candidate).collect();
+    choose(&candidates, request, &Environment::of_process())
+}
+
+/// The error that there is no adapter, with what to do about it.
+fn no_adapter() -> GpuError {
+    GpuError::NoAdapter { advice: Diagnosis::of_this_machine().advice() }
 }
 
 /// An open device.
 pub struct Device {
     /// The adapter it is opened on.
     pub adapter: AdapterSummary,
+    /// Why that one.
+    pub reason: String,
+    /// What its arithmetic is like.
+    pub self_test: SelfTest,
     pub(crate) handle: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     pub(crate) compiler: Compiler,
@@ -97,18 +180,36 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens the adapter called `wanted` (part of its name, in any case, or its number), or the best one: hardware before software, discrete before
-    /// integrated. A software adapter is taken only when asked for, or when nothing else is there.
+    /// Opens the adapter that `wanted` names (number, PCI address, or part of its name in any case), or the best one. A software
+    /// adapter is taken only when asked for, or when nothing else is there. See [`crate::selection`].
     pub fn open(wanted: Option<&str>) -> Result<Self, GpuError> {
+        let request = wanted.map_or(Request::Best, Request::Named);
+        Self::open_requested(request)?.ok_or_else(no_adapter)
+    }
+
+    /// Opens the best adapter that is likely to be faster than the CPU backend; `None` if there is none.
+    pub fn open_faster() -> Result<Option<Self>, GpuError> {
+        Self::open_requested(Request::Faster)
+    }
+
+    fn open_requested(request: Request) -> Result<Option<Self>, GpuError> {
         let all = all_adapters();
-        if all.is_empty() {
-            return Err(GpuError::NoAdapter);
+        let summaries: Vec<AdapterSummary> = all.iter().map(AdapterSummary::of).collect();
+        if all.is_empty() && request != Request::Faster {
+            return Err(no_adapter());
         }
-        let adapter = match wanted {
-            Some(wanted) => named(&all, wanted)?,
-            None => all.iter().min_by_key(|a| preference(a)).ok_or(GpuError::NoAdapter)?,
-        };
-        let summary = AdapterSummary::of(adapter);
+        let Some(Choice { index, mut reason }) = choice(&summaries, request)? else { return Ok(None) };
+        let summary = summaries[index].clone();
+        if summary.is_software() && request == Request::Best {
+            let diagnosis = Diagnosis::of_this_machine();
+            if diagnosis.has_card {
+                reason = format!("{reason}; no card shows up: {}", diagnosis.advice());
+            }
+        }
+        Self::open_adapter(&all[index], summary, reason).map(Some)
+    }
+
+    fn open_adapter(adapter: &Adapter, summary: AdapterSummary, reason: String) -> Result<Self, GpuError> {
         if let Some(missing) = summary.missing {
             return Err(GpuError::Insufficient { adapter: summary.info.name, missing });
         }
@@ -134,7 +235,17 @@ impl Device {
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured(error.to_string())));
         let compiler = Compiler::new(&device, &summary.info);
-        Ok(Self { adapter: summary, handle: device, queue, compiler, failure })
+        let mut device = Self {
+            adapter: summary,
+            reason,
+            self_test: SelfTest::default(),
+            handle: device,
+            queue,
+            compiler,
+            failure,
+        };
+        device.self_test = self_test::run(&device)?;
+        Ok(device)
     }
 
     /// Name of the adapter.
@@ -149,30 +260,36 @@ impl Device {
             None => Ok(()),
         }
     }
-}
 
-fn preference(adapter: &Adapter) -> (bool, u32) {
-    let summary = AdapterSummary::of(adapter);
-    let kind = match summary.info.device_type {
-        DeviceType::DiscreteGpu => 0,
-        DeviceType::VirtualGpu => 1,
-        DeviceType::IntegratedGpu => 2,
-        DeviceType::Other => 3,
-        DeviceType::Cpu => 4,
-    };
-    (summary.missing.is_some(), kind)
-}
+    /// Name, place and driver, and why it was chosen.
+    pub fn description(&self) -> String {
+        let place = self.adapter.address().map_or(String::new(), |address| format!(" at {address}"));
+        format!("{}{place} ({})", self.adapter.hardware(), self.reason)
+    }
 
-fn named<'a>(all: &'a [Adapter], wanted: &str) -> Result<&'a Adapter, GpuError> {
-    let by_number = wanted.parse().ok().and_then(|index: usize| all.get(index));
-    let by_name = || all.iter().find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
-    by_number.or_else(by_name).ok_or_else(|| GpuError::UnknownDevice {
-        wanted: wanted.to_owned(),
-        available: all
-            .iter()
-            .enumerate()
-            .map(|(i, a)| format!("{i} ({})", a.get_info().name))
-            .collect::<Vec<_>>()
-            .join(", "),
-    })
+    /// The error that it has not answered for so long.
+    pub(crate) fn hung(&self, waited: Duration) -> GpuError {
+        // Dropping the last handle of a queue waits for its work without end, so one is kept until the process ends.
+        std::mem::forget((self.handle.clone(), self.queue.clone()));
+        GpuError::Hung { adapter: self.name().to_owned(), seconds: waited.as_secs() }
+    }
+
+    /// The error that there is no memory for `bytes` more of buffer `name` where a run has `taken` bytes already.
+    pub(crate) fn out_of_memory(
+        &self,
+        name: &str,
+        bytes: usize,
+        taken: u64,
+        error: &wgpu::Error,
+    ) -> GpuError {
+        let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        GpuError::Memory {
+            adapter: self.name().to_owned(),
+            buffer: name.to_owned(),
+            needed: mebibytes(bytes as u64),
+            taken: mebibytes(taken),
+            largest: mebibytes(self.adapter.limits.max_buffer_size),
+            message: error.to_string(),
+        }
+    }
 }

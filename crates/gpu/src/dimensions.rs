@@ -5,8 +5,8 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::long_range::b_spline::weight_polynomials;
 use vitrion_core::topology::{MoleculeModel, Topology};
 use vitrion_core::units::COULOMB;
-use vitrion_shaders::dimensions::Dimensions;
-use vitrion_shaders::fourier::mesh_size;
+use vitrion_shaders::dimensions::{Dimensions, largest_mesh, workgroup_bytes};
+use vitrion_shaders::fourier::{LARGEST_MESH, mesh_size};
 
 use crate::error::GpuError;
 
@@ -20,7 +20,9 @@ pub fn dimensions(
 ) -> Result<Dimensions, GpuError> {
     let Reciprocal::Pme { order, grid } = parameters.reciprocal else { return Err(GpuError::NoMesh) };
     if grid.iter().any(|&n| mesh_size(n) != Some(n)) {
-        return Err(GpuError::Mesh { grid });
+        let limit =
+            format!("the transforms take even products of 2, 3 and 5 up to {LARGEST_MESH} along each axis");
+        return Err(GpuError::Mesh { grid, limit });
     }
     let flexible =
         |kind: &vitrion_core::topology::MoleculeKind| matches!(kind.model, MoleculeModel::Flexible { .. });
@@ -58,12 +60,34 @@ fn largest_arm(topology: &Topology) -> f64 {
     topology.kinds.iter().map(arm).fold(0.0, f64::max)
 }
 
-/// The same lattice sum on a mesh that the device can transform: as fine or finer.
-pub fn device_mesh(parameters: &ElectrostaticsParameters) -> Result<ElectrostaticsParameters, GpuError> {
+/// The same lattice sum on a mesh that a device with so many bytes of workgroup memory can transform: as fine or finer.
+pub fn device_mesh(
+    parameters: &ElectrostaticsParameters,
+    workgroup_memory: usize,
+) -> Result<ElectrostaticsParameters, GpuError> {
     let Reciprocal::Pme { order, grid } = parameters.reciprocal else { return Err(GpuError::NoMesh) };
     let [a, b, c] = grid.map(mesh_size);
-    let (Some(a), Some(b), Some(c)) = (a, b, c) else { return Err(GpuError::Mesh { grid }) };
-    Ok(ElectrostaticsParameters { reciprocal: Reciprocal::Pme { order, grid: [a, b, c] }, ..*parameters })
+    let fitting = a.zip(b).zip(c).map(|((a, b), c)| [a, b, c]);
+    match fitting.filter(|&mesh| workgroup_bytes(mesh, 1) <= workgroup_memory) {
+        Some(mesh) => {
+            Ok(ElectrostaticsParameters { reciprocal: Reciprocal::Pme { order, grid: mesh }, ..*parameters })
+        }
+        None => Err(GpuError::Mesh { grid, limit: mesh_limit(workgroup_memory) }),
+    }
+}
+
+/// In words, which meshes a device with so many bytes of workgroup memory can transform.
+pub fn mesh_limit(workgroup_memory: usize) -> String {
+    let kibibytes = workgroup_memory / 1024;
+    match largest_mesh(workgroup_memory) {
+        Some(LARGEST_MESH) => format!("its transforms have at most {LARGEST_MESH} points along each axis"),
+        Some(points) => {
+            format!(
+                "its workgroup memory of {kibibytes} KiB holds meshes of at most {points} points along each axis"
+            )
+        }
+        None => format!("its workgroup memory of {kibibytes} KiB holds no mesh"),
+    }
 }
 
 #[cfg(test)]
@@ -97,5 +121,28 @@ pub(crate) mod tests {
             let module = example_module(kernel);
             assert!(module.entry_points.iter().any(|entry| entry.name == kernel.name()));
         }
+    }
+
+    /// At most 100 points is true of no device with 32 KiB; what is said must be what is possible there.
+    #[test]
+    fn a_mesh_that_is_too_large_is_refused_with_the_largest_one_of_this_device() {
+        let parameters = |points: usize| {
+            let reciprocal = Reciprocal::Pme { order: 6, grid: [points; 3] };
+            ElectrostaticsParameters { cutoff: 10.0, alpha: 0.325, reciprocal }
+        };
+        for (kibibytes, largest, words) in [
+            (32, 80, "workgroup memory of 32 KiB holds meshes of at most 80 points"),
+            (48, 100, "at most 100 points along each axis"),
+            (64, 100, "at most 100 points along each axis"),
+        ] {
+            let mesh = |points| device_mesh(&parameters(points), kibibytes * 1024);
+            assert_eq!(mesh(largest - 1).unwrap(), parameters(largest), "odd numbers become even ones");
+            let error = mesh(largest + 1).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+            assert!(error.contains("short_range_cutoff") && error.contains("backend = \"cpu\""), "{error}");
+        }
+        assert!(
+            device_mesh(&parameters(8), 8 * 1024).unwrap_err().to_string().contains("8 KiB holds no mesh")
+        );
     }
 }

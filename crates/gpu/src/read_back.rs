@@ -1,12 +1,21 @@
 //! Copies of what is on the device, for which the host waits when it needs them.
 
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use bytemuck::Pod;
-use wgpu::{Buffer, BufferAsyncError, BufferUsages, SubmissionIndex};
+use wgpu::{Buffer, BufferAsyncError, BufferUsages, PollError, SubmissionIndex};
 
 use crate::device::Device;
 use crate::error::GpuError;
+
+/// How long hardware may take for what it was given. Chunks of steps take 50 ms and the longest single dispatch some seconds, so a
+/// card that takes minutes hangs. Software is slow, but does not.
+const LONGEST_WAIT: Duration = Duration::from_secs(180);
+
+fn longest_wait(is_software: bool) -> Option<Duration> {
+    (!is_software).then_some(LONGEST_WAIT)
+}
 
 /// Bytes of a buffer.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +42,7 @@ pub struct Words {
     places: Vec<(usize, usize)>,
 }
 
-fn failed(error: impl std::error::Error) -> GpuError {
+fn failed(error: impl std::fmt::Display) -> GpuError {
     GpuError::Device { message: error.to_string() }
 }
 
@@ -74,13 +83,22 @@ impl ReadBack {
         Self { staging, places, submission, mapped }
     }
 
-    /// Waits until the copies have arrived.
+    /// Waits until the copies have arrived; for hardware three minutes at most.
     pub(crate) fn wait(self, device: &Device) -> Result<Words, GpuError> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(self.submission), timeout: None };
-        device.handle.poll(wait).map_err(failed)?;
+        let timeout = longest_wait(device.adapter.is_software());
+        let wait = wgpu::PollType::Wait { submission_index: Some(self.submission), timeout };
+        device.handle.poll(wait).map_err(|error| not_done(device, &error))?;
         device.check()?;
         self.mapped.recv().map_err(failed)?.map_err(failed)?;
         Ok(Words { staging: self.staging, places: self.places })
+    }
+}
+
+/// The error that a wait has ended before the work.
+fn not_done(device: &Device, error: &PollError) -> GpuError {
+    match error {
+        PollError::Timeout => device.hung(LONGEST_WAIT),
+        PollError::WrongSubmissionIndex(..) => failed(error),
     }
 }
 
@@ -90,5 +108,30 @@ impl Words {
         let view = self.staging.slice(..).get_mapped_range().map_err(failed)?;
         let (first, bytes) = self.places[index];
         Ok(bytemuck::pod_collect_to_vec(&view[first..first + bytes]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hardware_is_given_up() {
+        assert_eq!(longest_wait(true), None);
+        assert_eq!(longest_wait(false), Some(LONGEST_WAIT));
+    }
+
+    /// The software driver does its work before a submission returns, so it never times out: the error is made by hand.
+    #[test]
+    fn a_device_that_does_not_answer_is_an_error_that_says_what_to_do() {
+        let device = Device::open(None).unwrap();
+        let error = not_done(&device, &PollError::Timeout).to_string();
+        assert!(error.contains(&format!("{} has not answered for 180 s", device.name())), "{error}");
+        assert!(
+            error.contains("nvidia-smi --gpu-reset") && error.contains("last checkpoint is good"),
+            "{error}"
+        );
+        let other = not_done(&device, &PollError::WrongSubmissionIndex(2, 1)).to_string();
+        assert!(!other.contains("has not answered"), "{other}");
     }
 }

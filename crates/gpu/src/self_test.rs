@@ -20,7 +20,7 @@ use crate::read_back::{Part, ReadBack};
 const POINTS: usize = 64;
 
 /// Errors of one device. An ulp is the distance of two neighbouring f32.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SelfTest {
     /// A fused multiply-add rounds once at every point; else twice at every point.
     pub fma_rounds_once: bool,

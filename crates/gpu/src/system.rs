@@ -95,8 +95,8 @@ impl System {
         let offered = u64::from(device.adapter.limits.max_compute_workgroup_storage_size);
         if needed > offered {
             let missing = format!(
-                "a PME mesh of {:?} points needs {needed} bytes of workgroup memory, it has {offered}",
-                dimensions.grid
+                "a PME mesh of {:?} points with molecules of up to {} atoms needs {needed} bytes of workgroup memory, it has {offered}",
+                dimensions.grid, dimensions.largest_molecule
             );
             return Err(GpuError::Insufficient { adapter: device.name().to_owned(), missing });
         }
@@ -171,9 +171,8 @@ impl System {
             mapped_at_creation: false,
         });
         if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(GpuError::Device {
-                message: format!("no memory for {bytes} bytes of `{name}`: {error}"),
-            });
+            let taken = self.buffers.values().map(Buffer::size).sum();
+            return Err(self.device.out_of_memory(name, bytes, taken, &error));
         }
         self.groups.clear();
         self.buffers.insert(name, buffer);

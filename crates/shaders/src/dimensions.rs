@@ -1,5 +1,7 @@
 //! Sizes and parameters of a system that are written into the shaders as constants.
 
+use crate::fourier::{LARGEST_MESH, mesh_size};
+
 /// Threads of one molecule's pair forces.
 pub(crate) const TEAM: usize = 32;
 /// Molecules whose pair forces one workgroup computes.
@@ -101,19 +103,77 @@ impl Dimensions {
 
     /// Words of one plane of the mesh in workgroup memory.
     pub(crate) fn plane_words(&self) -> usize {
-        self.grid[1] * (self.grid[2] + 2)
+        plane_words(self.grid)
     }
 
     /// Words of workgroup memory that `near` and `far` share out.
     pub(crate) fn words(&self) -> usize {
-        self.plane_words().max(STRIDE * (3 * self.largest_molecule).max(12))
+        shared_words(self.grid, self.largest_molecule)
     }
 
     /// Bytes of workgroup memory that the hungriest kernel needs.
     pub fn workgroup_bytes(&self) -> usize {
-        let near = 4 * self.words() + 4 * 256 + 16;
-        let kspace = 8 * self.grid[0] * 17 + 4 * 7 * STRIDE + 16;
-        let advance = 4 * 8 * STRIDE + 256;
-        near.max(kspace).max(advance)
+        workgroup_bytes(self.grid, self.largest_molecule)
+    }
+}
+
+fn plane_words(grid: [usize; 3]) -> usize {
+    grid[1] * (grid[2] + 2)
+}
+
+fn shared_words(grid: [usize; 3], largest_molecule: usize) -> usize {
+    plane_words(grid).max(STRIDE * (3 * largest_molecule).max(12))
+}
+
+/// Bytes of workgroup memory that the hungriest kernel needs for a mesh of `grid` points and molecules of at most so many atoms.
+pub fn workgroup_bytes(grid: [usize; 3], largest_molecule: usize) -> usize {
+    let near = 4 * shared_words(grid, largest_molecule) + 4 * 256 + 16;
+    let kspace = 8 * grid[0] * 17 + 4 * 7 * STRIDE + 16;
+    let advance = 4 * 8 * STRIDE + 256;
+    near.max(kspace).max(advance)
+}
+
+/// Bytes of workgroup memory without which no system can be run: those of single atoms on the smallest mesh.
+pub fn least_workgroup_bytes() -> usize {
+    mesh_size(1).map_or(0, |points| workgroup_bytes([points; 3], 1))
+}
+
+/// Points along each axis of the largest cubic mesh for which so many bytes of workgroup memory are enough; `None` if they are for none.
+pub fn largest_mesh(bytes: usize) -> Option<usize> {
+    (1..=LARGEST_MESH)
+        .rev()
+        .filter_map(|n| mesh_size(n).filter(|&size| size == n))
+        .find(|&n| workgroup_bytes([n; 3], 1) <= bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_mesh_fits_and_the_next_one_does_not() {
+        // The memory of Metal, DX12 and lavapipe, of NVIDIA, of AMD.
+        for (kibibytes, expected) in [(32, 80), (48, LARGEST_MESH), (64, LARGEST_MESH)] {
+            assert_eq!(largest_mesh(kibibytes * 1024), Some(expected), "{kibibytes} KiB");
+        }
+        assert_eq!(largest_mesh(least_workgroup_bytes() - 1), None);
+        let mut sizes: Vec<usize> = (0..).map_while(mesh_size).collect();
+        sizes.dedup();
+        for pair in sizes.windows(2) {
+            let enough = workgroup_bytes([pair[1]; 3], 1);
+            assert_eq!(
+                largest_mesh(enough),
+                sizes.iter().rev().copied().find(|&n| workgroup_bytes([n; 3], 1) <= enough)
+            );
+            let smaller = largest_mesh(enough - 1);
+            assert!(smaller.is_none_or(|n| n < pair[1]), "{pair:?}: {smaller:?}");
+        }
+    }
+
+    #[test]
+    fn no_system_needs_less_than_the_least() {
+        for system in crate::representative::systems() {
+            assert!(system.workgroup_bytes() >= least_workgroup_bytes(), "{:?}", system.grid);
+        }
     }
 }

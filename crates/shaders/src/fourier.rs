@@ -9,6 +9,8 @@ use std::fmt::Write;
 
 /// Longest transform that one thread does in its registers.
 const LONGEST: usize = 10;
+/// Points along an axis of the largest mesh: two passes of the longest transform.
+pub const LARGEST_MESH: usize = LONGEST * LONGEST;
 
 /// (A, B) with A B = `n` and both at most 10, as equal as possible; `None` if there are none.
 pub fn passes(n: usize) -> Option<(usize, usize)> {
@@ -30,7 +32,7 @@ fn has_small_factors(mut n: usize) -> bool {
 
 /// The smallest mesh size for this device that is at least `points`: even, so that rows share complex lines in pairs.
 pub fn mesh_size(points: usize) -> Option<usize> {
-    (points.max(8)..=LONGEST * LONGEST).find(|&n| n.is_multiple_of(2) && passes(n).is_some())
+    (points.max(8)..=LARGEST_MESH).find(|&n| n.is_multiple_of(2) && passes(n).is_some())
 }
 
 /// WGSL of a function `name` that transforms an array of `n` complex numbers in place, with exp(-2 pi i jk/n), or its

@@ -23,6 +23,8 @@ pub struct RunStart {
     pub measured_force_error: Option<(f64, f64)>,
     /// Lattice-sum parameters in words.
     pub electrostatics: String,
+    /// On which device, and why; `None` on the processor where that was not in question.
+    pub on: Option<String>,
 }
 
 /// Where the run is.

@@ -3,7 +3,8 @@
 use glam::{DMat3, DVec3};
 use rayon::ThreadPool;
 use vitrion_core::backend::{
-    Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Sampling, Sink, Thermo,
+    Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Hardware, Sampling, Sink,
+    Thermo,
 };
 use vitrion_core::state::State;
 
@@ -49,6 +50,10 @@ impl Backend for Pooled {
 
     fn electrostatics(&self) -> ElectrostaticsParameters {
         self.inner.electrostatics()
+    }
+
+    fn hardware(&self) -> Option<Hardware> {
+        self.inner.hardware()
     }
 
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {

@@ -1,6 +1,5 @@
 //! From a configuration to the system, its first state, and a backend.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -119,23 +118,50 @@ pub fn build_backend(
 ) -> Result<BuiltBackend, RunError> {
     match config.run.backend {
         BackendChoice::Cpu => on_cpu(config, prepared, state, chosen),
-        BackendChoice::Gpu => on_gpu(config, prepared, state, chosen),
+        BackendChoice::Gpu => {
+            let device = open_device(config).map_err(GpuBuildError::from)?;
+            on_gpu(config, prepared, device, state, chosen)
+        }
+        BackendChoice::Auto if config.run.precision == Precision::Reference => {
+            on_cpu(config, prepared, state, chosen)
+        }
+        BackendChoice::Auto if config.run.device.is_some() => {
+            let device = open_device(config).map_err(GpuBuildError::from)?;
+            on_gpu(config, prepared, device, state, chosen)
+        }
         BackendChoice::Auto => {
-            // Software that imitates a GPU is slower than the CPU backend: it is taken only where it is named.
-            let possible = config.run.precision == Precision::Mixed
-                && (config.run.device.is_some() || gpu::device::has_hardware());
-            if !possible {
-                return on_cpu(config, prepared, state, chosen);
-            }
-            match on_gpu(config, prepared, state.clone(), chosen) {
-                Err(RunError::Gpu(error)) if config.run.device.is_none() => {
+            // Nothing but a device that is likely to be faster.
+            let built = match Device::open_faster() {
+                Ok(None) => return on_cpu(config, prepared, state, chosen),
+                // What the user says about devices is not to be passed over.
+                Err(error @ GpuError::Environment { .. }) => return Err(GpuBuildError::from(error).into()),
+                Ok(Some(device)) => on_gpu(config, prepared, device, state.clone(), chosen),
+                Err(error) => Err(GpuBuildError::from(error).into()),
+            };
+            match built {
+                Err(RunError::Gpu(error)) => {
                     let mut built = on_cpu(config, prepared, state, chosen)?;
-                    let _ = write!(built.description, " (on the CPU, since the GPU cannot do it: {error})");
+                    built.on = Some(format!("the CPU, since the GPU cannot do it: {error}"));
                     Ok(built)
                 }
                 result => result,
             }
         }
+    }
+}
+
+/// The device that a configuration means.
+fn open_device(config: &Config) -> Result<Device, GpuError> {
+    let wanted = config.run.device.as_deref();
+    if config.run.precision == Precision::Reference {
+        return Err(GpuError::Reference);
+    }
+    match (config.run.backend, wanted) {
+        (BackendChoice::Auto, None) => match Device::open_faster()? {
+            Some(device) => Ok(device),
+            None => Device::open(None),
+        },
+        _ => Device::open(wanted),
     }
 }
 
@@ -158,13 +184,10 @@ fn on_cpu(
 fn on_gpu(
     config: &Config,
     prepared: &Prepared,
+    device: Device,
     state: State,
     chosen: Option<ElectrostaticsParameters>,
 ) -> Result<BuiltBackend, RunError> {
-    if config.run.precision == Precision::Reference {
-        return Err(GpuBuildError::from(GpuError::Reference).into());
-    }
-    let device = Device::open(config.run.device.as_deref()).map_err(GpuBuildError::from)?;
     Ok(gpu::build::build_backend(
         Arc::new(device),
         &prepared.force_field,
@@ -189,7 +212,7 @@ pub(crate) fn force_error(
         return Ok(None);
     }
     if backend == gpu::backend::NAME {
-        let device = Device::open(config.run.device.as_deref()).map_err(GpuBuildError::from)?;
+        let device = open_device(config).map_err(GpuBuildError::from)?;
         let (force_field, topology) = (&prepared.force_field, &prepared.topology);
         let error =
             gpu::build::measure_force_error(Arc::new(device), force_field, topology, state, parameters)?;

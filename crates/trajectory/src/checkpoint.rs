@@ -1,6 +1,6 @@
 //! Checkpoints: files that are either complete or absent, and that say so.
 //!
-//! Layout: a line `vitrion-checkpoint 1` (the format version), a line of JSON for people ([`Header`] and the length of what
+//! Layout: a line `vitrion-checkpoint 2` (the format version), a line of JSON for people ([`Header`] and the length of what
 //! follows), the payload (postcard, so f64 keep every bit), and a last line `sha256 <hex>` over all bytes before it.
 //!
 //! [`write_atomically`] writes a temporary file in the same directory, forces it to the disk and renames it, so that a crash
@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const MAGIC: &str = "vitrion-checkpoint ";
-const FORMAT: &str = "1";
+/// 1: before a checkpoint knew its device, with other words of the device's state.
+const FORMAT: &str = "2";
 /// `sha256 `, 64 hexadecimal digits, and line feeds before and after.
 const TRAILER: usize = 1 + 7 + 64 + 1;
 
@@ -33,6 +34,8 @@ pub struct Header {
     pub time: f64,
     /// Backend and precision, e.g. `cpu/mixed`.
     pub backend: String,
+    /// Device and driver on which the run was; none on the processor.
+    pub hardware: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,14 +87,18 @@ pub enum CheckpointError {
     },
     /// Written in another format.
     #[error(
-        "checkpoint {}: format version {found}, but this program reads version {FORMAT}; resume with the version that wrote it",
-        path.display()
+        "checkpoint {}: format version {found}, written by {writer}, but this program (vitrion {}) reads version {FORMAT}; go on with the \
+         program that wrote it, or begin a new run from the last frame of the trajectory (`vitrion convert TRAJECTORY start.data --frame \
+         last`, and `initial = \"start.data\"`)",
+        path.display(), env!("CARGO_PKG_VERSION")
     )]
     OtherFormat {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: String,
+        /// Program that wrote it, as far as it says so.
+        writer: String,
     },
     /// Bytes are missing at the end.
     #[error(
@@ -253,7 +260,12 @@ fn verify<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Header, &'a [u8]), Checkp
     let version = &bytes[MAGIC.len()..magic_end];
     if version != FORMAT.as_bytes() {
         let found = String::from_utf8_lossy(version).into_owned();
-        return Err(CheckpointError::OtherFormat { path: path.to_path_buf(), found });
+        let header = line_end(bytes, magic_end + 1).map(|end| &bytes[magic_end + 1..end]);
+        let writer = header
+            .and_then(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
+            .and_then(|header| Some(format!("vitrion {}", header.get("version")?.as_str()?)))
+            .unwrap_or_else(|| "another program".to_owned());
+        return Err(CheckpointError::OtherFormat { path: path.to_path_buf(), found, writer });
     }
     let Some(header_end) = line_end(bytes, magic_end + 1) else {
         return Err(truncated("more".to_string()));
@@ -302,7 +314,8 @@ mod tests {
             config_sha256: sha256("[run]\n"),
             step: (1 << 32) + 10,
             time: 17179869.224,
-            backend: "cpu/mixed".to_string(),
+            backend: "gpu".to_string(),
+            hardware: Some("NVIDIA H100, driver NVIDIA 550.54.15, through vulkan".to_string()),
         }
     }
 
@@ -336,7 +349,7 @@ mod tests {
         assert_eq!(bits(&values), bits(&state().1));
         let text = fs::read(&path).unwrap();
         let lines: Vec<_> = text.split(|b| *b == b'\n').collect();
-        assert_eq!(lines[0], b"vitrion-checkpoint 1");
+        assert_eq!(lines[0], b"vitrion-checkpoint 2");
         let json: serde_json::Value = serde_json::from_slice(lines[1]).unwrap();
         assert_eq!(json["step"], (1_u64 << 32) + 10);
     }
@@ -383,9 +396,15 @@ mod tests {
         };
         let whole = fs::read(&path).unwrap();
         assert!(message(b"\x89HDF\r\n\x1a\n and more").contains("not a checkpoint"));
-        let mut newer = whole.clone();
-        newer[MAGIC.len()] = b'2';
-        assert!(message(&newer).contains("format version 2"), "{}", message(&newer));
+        // An older one, from before the device was kept, must not be taken for a damaged one and replaced by its predecessor.
+        for version in ["1", "3"] {
+            let mut other = whole.clone();
+            other[MAGIC.len()] = version.as_bytes()[0];
+            let text = message(&other);
+            assert!(text.contains(&format!("format version {version}, written by vitrion 0.1.0")), "{text}");
+            assert!(text.contains("--frame last"), "{text}");
+        }
+        assert!(message(b"vitrion-checkpoint 1\n{").contains("written by another program"));
         let mut damaged = whole.clone();
         let middle = whole.len() - TRAILER - 3;
         damaged[middle] ^= 0x10;

@@ -54,8 +54,8 @@ pub struct Bench {
     #[arg(long, value_enum, default_value_t = BackendKind::Cpu)]
     backend: BackendKind,
 
-    /// GPU to use with --backend gpu: its name or number in `vitrion devices`
-    #[arg(long, value_name = "NAME|INDEX")]
+    /// GPU to use with --backend gpu: its number, name or PCI address in `vitrion devices`
+    #[arg(long, value_name = "NAME|INDEX|PCI")]
     device: Option<String>,
 
     /// Short-range and real-space cutoff with its unit [default: that of the force field]
@@ -215,7 +215,8 @@ impl Bench {
 
     fn gpu_backend(&self, device: &Arc<Device>, system: &Bulk, replicas: usize) -> Result<GpuBackend> {
         let Bulk { force_field, topology, system } = system;
-        let parameters = device_mesh(&cpu::choose_mesh(force_field, topology, &system.cell, self.accuracy)?)?;
+        let chosen = cpu::choose_mesh(force_field, topology, &system.cell, self.accuracy)?;
+        let parameters = device_mesh(&chosen, device.adapter.workgroup_memory())?;
         let state = system.to_state(replicas)?;
         let device = Arc::clone(device);
         let mut backend =

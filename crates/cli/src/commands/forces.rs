@@ -43,8 +43,8 @@ pub struct Forces {
     #[arg(long, value_enum, default_value_t = BackendKind::Cpu)]
     backend: BackendKind,
 
-    /// GPU to use with --backend gpu: its name or number in `vitrion devices`
-    #[arg(long, value_name = "NAME|INDEX")]
+    /// GPU to use with --backend gpu: its number, name or PCI address in `vitrion devices`
+    #[arg(long, value_name = "NAME|INDEX|PCI")]
     device: Option<String>,
 
     /// Arithmetic and methods [default: reference; mixed with --backend gpu]

@@ -130,6 +130,9 @@ fn trajectory(path: &Path) -> Result<String> {
     }
     if let Some(p) = &summary.provenance {
         add("backend", format!("{}, replica {}", p.backend, p.replica));
+        if let Some(hardware) = &p.hardware {
+            add("device", hardware.clone());
+        }
         add("started", format!("{} on {}", p.started, p.host));
         add("command", p.command.clone());
         add("configuration", format!("sha256 {}", p.config_sha256()));
@@ -186,15 +189,18 @@ fn cell_in_words(cell: &Cell) -> String {
 
 fn checkpoint_header(path: &Path) -> Result<String> {
     let header = checkpoint::read_header(path)?;
-    Ok([
+    let mut lines = vec![
         format!("{}: checkpoint, intact", path.display()),
         format!("  step          {}", console::grouped(header.step)),
         format!("  time          {}", console::simulated(header.time)),
         format!("  backend       {}", header.backend),
-        format!("  written by    vitrion {}", header.version),
-        format!("  configuration sha256 {}", header.config_sha256),
-    ]
-    .join("\n"))
+    ];
+    if let Some(hardware) = &header.hardware {
+        lines.push(format!("  device        {hardware}"));
+    }
+    lines.push(format!("  written by    vitrion {}", header.version));
+    lines.push(format!("  configuration sha256 {}", header.config_sha256));
+    Ok(lines.join("\n"))
 }
 
 /// A configuration has stages; anything else is taken for a force field.

@@ -46,8 +46,8 @@ pub struct Run {
     #[arg(long, value_enum)]
     backend: Option<BackendArgument>,
 
-    /// GPU to use: its name or number in `vitrion devices`
-    #[arg(long, value_name = "NAME|INDEX")]
+    /// GPU to use: its number, name or PCI address in `vitrion devices`
+    #[arg(long, value_name = "NAME|INDEX|PCI")]
     device: Option<String>,
 
     /// Refuse to resume: the directory must be new or empty
@@ -62,7 +62,7 @@ pub struct Run {
 /// See [`BackendChoice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum BackendArgument {
-    /// A GPU where there is one that suffices, else the CPU.
+    /// A GPU where one is likely to be faster (no software, and no integrated one but Apple's), else the CPU.
     Auto,
     /// The processor.
     Cpu,

@@ -8,6 +8,7 @@ use glam::DMat3;
 use vitrion_core::forces::Evaluation;
 use vitrion_core::long_range::parameters::force_difference;
 use vitrion_gpu::device::{self, Device};
+use vitrion_gpu::self_test::Measured;
 
 use crate::kernels::{self, Configuration, Precision, Prepared};
 use crate::reference_outputs::{CASES, Expected, ReferenceCase};
@@ -23,8 +24,8 @@ pub struct Verify {
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
     accuracy: f64,
 
-    /// GPU to check: its name or number in `vitrion devices` [default: the best one, if there is any]
-    #[arg(long, value_name = "NAME|INDEX")]
+    /// GPU to check: its number, name or PCI address in `vitrion devices` [default: the best one, if there is any]
+    #[arg(long, value_name = "NAME|INDEX|PCI")]
     device: Option<String>,
 
     /// Multiply all tolerances, to see how much room there is
@@ -75,7 +76,10 @@ impl Verify {
             }
         }
         if let Some(device) = &device {
-            console::print(&format!("gpu: {} ({})", device.name(), device.adapter.info.driver))?;
+            checks.extend(arithmetic_checks(device));
+        }
+        if let Some(device) = &device {
+            console::print(&format!("gpu: {}", device.adapter.hardware()))?;
         }
         for check in &mut checks {
             check.tolerance *= self.scale_tolerances;
@@ -112,6 +116,18 @@ fn row(check: &Check) -> Vec<String> {
         format!("{:.1e}", check.tolerance),
         if check.passes() { "pass" } else { "FAIL" }.to_string(),
     ]
+}
+
+/// Tolerances: what WGSL allows. Sums of integers and the two ways in which fma may round have passed when the device was opened.
+fn arithmetic_checks(device: &Device) -> Vec<Check> {
+    let check = |m: Measured| Check {
+        kernel: "gpu arithmetic".to_owned(),
+        case: "chosen points",
+        quantity: m.quantity,
+        error: m.error,
+        tolerance: m.limit,
+    };
+    device.self_test.measured().map(check).into()
 }
 
 /// Tolerances: the digits of the reference outputs (energies 1e-7, forces and virials 1e-6, bonded terms 1e-8, from LAMMPS).

@@ -334,6 +334,7 @@ impl Backend for CpuBackend {
             window_means: self.stage.as_ref().and_then(|stage| stage.window_means.clone()),
             electrostatics: self.electrostatics,
             backend: self.name.clone(),
+            hardware: None,
             device: None,
         }
     }

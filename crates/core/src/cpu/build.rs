@@ -46,6 +46,8 @@ pub struct BuiltBackend {
     pub measured_force_error: Option<f64>,
     /// The lattice-sum parameters in words.
     pub description: String,
+    /// In words, on which device it runs and why, or why it does not run on one; `None` where that was not in question.
+    pub on: Option<String>,
 }
 
 /// Up to this many atoms the error is measured; an exact sum over more takes minutes.
@@ -96,7 +98,8 @@ pub fn build_backend(
         .collect::<Result<Vec<_>, _>>()?;
     let name = format!("cpu/{precision}");
     let backend = CpuBackend::new(Arc::clone(topology), kernels, parameters, name, state)?;
-    Ok(BuiltBackend { backend: Box::new(backend), measured_force_error, description: describe(&parameters) })
+    let description = describe(&parameters);
+    Ok(BuiltBackend { backend: Box::new(backend), measured_force_error, description, on: None })
 }
 
 /// The force kernel of one replica.

@@ -80,7 +80,7 @@ pub enum Room {
 pub struct Run {
     /// Where steps are done.
     pub backend: BackendChoice,
-    /// Name or number of the GPU; `None` for the best one.
+    /// Number, PCI address or (part of the) name of the GPU; `None` for the best one.
     pub device: Option<String>,
     /// Arithmetic of the forces.
     pub precision: Precision,
@@ -97,7 +97,8 @@ pub struct Run {
 /// Where steps are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// On a GPU where there is one that suffices, else on the CPU.
+    /// On a GPU where there is one that is likely to be faster, else on the CPU. Likely faster are discrete and virtual GPUs that suffice,
+    /// and integrated ones on Metal; another integrated one, or software, is taken only where `device` names it.
     Auto,
     /// On the CPU.
     Cpu,

@@ -303,6 +303,7 @@ impl Engine<'_> {
             step,
             time: self.clock.time(stage, step),
             backend: backend.backend.clone(),
+            hardware: backend.hardware.as_ref().map(ToString::to_string),
         };
         let payload = RunCheckpoint {
             first_step: self.clock.first_step(0),

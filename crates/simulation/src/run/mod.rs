@@ -144,7 +144,7 @@ fn run_with(
         }
         (built, directory, None)
     };
-    let BuiltBackend { backend, measured_force_error, description } = built;
+    let BuiltBackend { backend, measured_force_error, description, on } = built;
     // In a random start the forces are huge, and so is the scale of their errors: measured again when it is relaxed.
     let random = matches!(config.system.start, Start::Melt { .. });
     let relaxes = random && config.stages.first().is_some_and(|stage| stage.motion().is_none());
@@ -152,6 +152,7 @@ fn run_with(
     let description = Description {
         measured_force_error: resumed.as_ref().map_or(measured_force_error, |c| c.measured_force_error),
         electrostatics: resumed.as_ref().map_or(description, |c| c.electrostatics.clone()),
+        on,
     };
     let run = Begun { config: &config, prepared: &prepared, directory, description, options };
     run.execute(wrap(backend).as_mut(), resumed, observer, stop)
@@ -160,6 +161,7 @@ fn run_with(
 struct Description {
     measured_force_error: Option<f64>,
     electrostatics: String,
+    on: Option<String>,
 }
 
 /// A run whose directory is taken.
@@ -190,9 +192,16 @@ impl Begun<'_> {
                 observer.message(&format!(
                     "the run began on `{before}` and goes on on `{now}`: the same physics, but not bit for bit what `{before}` would have given"
                 ));
+            } else if let (Some(before), Some(now)) = (&checkpoint.backend.hardware, backend.hardware())
+                && *before != now
+            {
+                observer.message(&format!(
+                    "the checkpoint was written on {before}, and the run goes on on {now}: from the same state, but not bit for bit as it \
+                     would have there"
+                ));
             }
         }
-        let provenance = provenance(config, prepared, &backend.name(), &options.command_line);
+        let provenance = provenance(config, prepared, backend, &options.command_line);
         let counts = resumed.as_ref().map(|c| c.counts.as_slice());
         let topology = &prepared.topology;
         let ion_stress = IonStressSampler::new(config, prepared, backend)?;
@@ -320,10 +329,11 @@ fn start(
         first_step: backend.state().step.saturating_sub(first_step),
         measured_force_error: description.measured_force_error.map(|e| (e, config.run.force_accuracy)),
         electrostatics: description.electrostatics.clone(),
+        on: description.on.clone(),
     }
 }
 
-fn provenance(config: &Config, prepared: &Prepared, backend: &str, command_line: &str) -> Provenance {
+fn provenance(config: &Config, prepared: &Prepared, backend: &dyn Backend, command_line: &str) -> Provenance {
     let host = ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .iter()
         .find_map(|path| std::fs::read_to_string(path).ok())
@@ -337,7 +347,8 @@ fn provenance(config: &Config, prepared: &Prepared, backend: &str, command_line:
         command: command_line.to_owned(),
         host: host.trim().to_owned(),
         started: timestamp(SystemTime::now()),
-        backend: backend.to_owned(),
+        backend: backend.name(),
+        hardware: backend.hardware().map(|hardware| hardware.to_string()),
         replica: 0,
     }
 }

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use vitrion_core::backend::{BackendCheckpoint, BackendError, Dynamics, Sampling, Sink, Thermo};
+use vitrion_core::backend::{BackendCheckpoint, BackendError, Dynamics, Hardware, Sampling, Sink, Thermo};
+use vitrion_trajectory::checkpoint::read_header;
 use vitrion_trajectory::h5md::{QUANTITIES, TrajectoryReader};
 
 use super::*;
@@ -38,6 +39,8 @@ struct Mortal<'a> {
     inner: Box<dyn Backend>,
     last: u64,
     end: End<'a>,
+    /// The device on which it says that it runs.
+    hardware: Option<Hardware>,
 }
 
 /// How.
@@ -57,6 +60,9 @@ impl Backend for Mortal<'_> {
     }
     fn electrostatics(&self) -> ElectrostaticsParameters {
         self.inner.electrostatics()
+    }
+    fn hardware(&self) -> Option<Hardware> {
+        self.hardware.clone()
     }
     fn begin_stage(&mut self, dynamics: &Dynamics, sampling: &Sampling) -> Result<(), BackendError> {
         self.inner.begin_stage(dynamics, sampling)
@@ -87,7 +93,7 @@ impl Backend for Mortal<'_> {
     }
     fn checkpoint(&self) -> BackendCheckpoint {
         assert!(self.last > 0, "killed");
-        self.inner.checkpoint()
+        BackendCheckpoint { hardware: self.hardware.clone(), ..self.inner.checkpoint() }
     }
     fn restore(&mut self, checkpoint: &BackendCheckpoint) -> Result<(), BackendError> {
         self.inner.restore(checkpoint)
@@ -167,7 +173,9 @@ impl Case {
 impl Case {
     /// A run that ends before step `last`.
     fn end_before(&self, directory: &str, last: u64, end: End<'static>) -> Result<Outcome, RunError> {
-        let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> { Box::new(Mortal { inner, last, end }) };
+        let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> {
+            Box::new(Mortal { inner, last, end, hardware: None })
+        };
         let stop = AtomicBool::new(false);
         run_with(&self.config, &self.options(directory), &mut Recorder::default(), &stop, &wrap)
     }
@@ -258,7 +266,7 @@ fn killed_and_stopped_runs_go_on_with_the_same_bits() {
             let stop_at: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
             let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> {
                 let end = if stops { End::Stopped(stop_at) } else { End::Killed };
-                Box::new(Mortal { inner, last, end })
+                Box::new(Mortal { inner, last, end, hardware: None })
             };
             let options = case.options(&what);
             let result = catch_unwind(AssertUnwindSafe(|| {
@@ -412,6 +420,55 @@ fn directories_with_other_files_or_another_process_are_refused() {
     assert!(case.run("busy").0.is_ok(), "the lock is free when its process ends");
 }
 
+/// A driver may compile kernels to other roundings, so bits are promised only on the same one.
+#[test]
+fn a_run_that_goes_on_with_another_driver_or_device_says_so() {
+    let case = Case::new();
+    let on = |adapter: &str, driver: &str| {
+        Some(Hardware { adapter: adapter.to_owned(), driver: driver.to_owned(), api: "vulkan".to_owned() })
+    };
+    let old = on("NVIDIA H100", "NVIDIA 550.54.15");
+    for (now, expected) in [
+        (old.clone(), None),
+        (on("NVIDIA H100", "NVIDIA 560.35.03"), Some("NVIDIA H100, driver NVIDIA 560.35.03, through vulkan")),
+        (on("NVIDIA H200", "NVIDIA 550.54.15"), Some("NVIDIA H200, driver NVIDIA 550.54.15, through vulkan")),
+    ] {
+        let directory = format!("{now:?}");
+        let run = |hardware: &Option<Hardware>, last: u64, stop: &'static AtomicBool| {
+            let mut recorder = Recorder::default();
+            let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> {
+                Box::new(Mortal { inner, last, end: End::Stopped(stop), hardware: hardware.clone() })
+            };
+            let options = case.options(&directory);
+            let outcome = run_with(&case.config, &options, &mut recorder, stop, &wrap).unwrap();
+            (outcome, recorder.messages)
+        };
+        let (outcome, messages) = run(&old, 7, Box::leak(Box::new(AtomicBool::new(false))));
+        assert_eq!((outcome.ending, messages), (Ending::Stopped, Vec::new()));
+        let kept = old.as_ref().map(ToString::to_string);
+        assert_eq!(read_header(&outcome.checkpoint).unwrap().hardware, kept);
+        for path in &outcome.trajectories {
+            let provenance = TrajectoryReader::open(path).unwrap().provenance().unwrap();
+            assert_eq!(provenance.hardware, kept, "{}", path.display());
+        }
+        let (outcome, messages) = run(&now, u64::MAX, Box::leak(Box::new(AtomicBool::new(false))));
+        assert_eq!(outcome.ending, Ending::Finished);
+        match expected {
+            None => assert_eq!(messages, Vec::<String>::new()),
+            Some(now) => {
+                let [message] = messages.as_slice() else { panic!("{messages:?}") };
+                let before = "written on NVIDIA H100, driver NVIDIA 550.54.15, through vulkan";
+                assert!(
+                    message.contains(before) && message.contains(&format!("goes on on {now}")),
+                    "{message}"
+                );
+                assert!(message.contains("not bit for bit"), "{message}");
+            }
+        }
+        assert_eq!(read_header(&outcome.checkpoint).unwrap().hardware, now.map(|now| now.to_string()));
+    }
+}
+
 #[test]
 fn a_damaged_checkpoint_is_replaced_by_the_one_before() {
     let case = Case::new();
@@ -431,7 +488,7 @@ fn a_run_whose_checkpoints_are_both_damaged_is_refused_and_stays_as_it_is() {
     let (run, _) = case.run("run");
     let run = run.unwrap();
     for path in [run.checkpoint.clone(), run.directory.join("checkpoint.previous")] {
-        std::fs::write(path, "vitrion-checkpoint 1\n{").unwrap();
+        std::fs::write(path, "vitrion-checkpoint 2\n{").unwrap();
     }
     let before: Vec<Vec<u8>> = run.trajectories.iter().map(|path| std::fs::read(path).unwrap()).collect();
     let (refused, _) = case.run("run");

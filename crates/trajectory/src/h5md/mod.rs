@@ -7,7 +7,8 @@
 //!                            asked for), box (edges: rows are the edge vectors), species, mass, charge, molecule
 //! /particles/centres         one particle a molecule (N, K, Ca): position (f64, unwrapped), the same box, species ...
 //! /vitrion                   closed: 1 after an orderly end, 0 while the file is written and after a kill
-//! /vitrion/provenance        attributes: configuration, its SHA-256, force field, version, command, host, start
+//! /vitrion/provenance        attributes: configuration, its SHA-256, force field, version, command, host, start,
+//!                            backend, device and driver (`hardware`, if the backend has one)
 //! /vitrion/stages            name, first_step, steps, timestep
 //! /vitrion/thermo            step, time and one growing dataset a quantity
 //! /vitrion/window_means/S    step, time, value: means of the centres over the windows of stage S

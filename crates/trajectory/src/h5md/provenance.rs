@@ -26,6 +26,8 @@ pub struct Provenance {
     pub started: String,
     /// Backend and precision, e.g. `cpu/mixed`.
     pub backend: String,
+    /// Device and driver on which the run began, e.g. `NVIDIA H100, driver NVIDIA 550.54.15, through vulkan`; none on the processor.
+    pub hardware: Option<String>,
     /// Index of the replica.
     pub replica: usize,
 }
@@ -56,6 +58,9 @@ impl Provenance {
         if let Some(hash) = &self.initial_sha256 {
             attribute(group, "initial_sha256", hash)?;
         }
+        if let Some(hardware) = &self.hardware {
+            attribute(group, "hardware", hardware)?;
+        }
         group.new_attr::<u64>().create("replica")?.write_scalar(&(self.replica as u64))
     }
 
@@ -72,6 +77,7 @@ impl Provenance {
             host: get("host")?,
             started: get("started")?,
             backend: get("backend")?,
+            hardware: get("hardware").ok(),
             replica: group.attr("replica")?.read_scalar::<u64>()? as usize,
         })
     }

@@ -146,6 +146,7 @@ fn child_writes_until_killed() {
         step: 0,
         time: 0.0,
         backend: "none".to_string(),
+        hardware: None,
     };
     for index in writer.counts().frames as u64..KILLED_FRAMES {
         append(&mut writer, index).unwrap();

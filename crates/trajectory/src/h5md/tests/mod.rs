@@ -42,6 +42,7 @@ fn header() -> Header {
             command: "vitrion run ckn.toml".to_string(),
             host: "a machine".to_string(),
             started: "2026-01-31T12:00:00Z".to_string(),
+            hardware: Some("llvmpipe, driver llvmpipe Mesa 22.3.6, through vulkan".to_string()),
             backend: "cpu/mixed".to_string(),
             replica: 3,
         },
