@@ -380,6 +380,7 @@ impl System {
             Kernel::Far => [d.grid[0], d.replicas],
             Kernel::Advance => [d.replicas, 1],
             Kernel::GrowLists => [d.molecules, d.replicas],
+            Kernel::SelfTest => [1, 1],
         };
         [x as u32, y as u32]
     }
