@@ -16,8 +16,10 @@ pub const MOLECULE_PARTIALS: usize = 24;
 pub const COLUMN_PARTIALS: usize = 8;
 /// Set points, and samples of the stress, in a ring of steps: a power of two.
 pub const SLOTS: usize = 1024;
-/// Fixed-point units of reciprocal forces per u A/ps^2.
-pub const FORCE_UNITS: f64 = 1024.0;
+/// Fixed-point units of reciprocal forces per u A/ps^2. One of them is 6e-7 of the RMS force of a melt. The share of one plane of
+/// the mesh is far larger than the sum over planes (3.6e5 u A/ps^2 at alpha = 1.16/A, in a box of 66 atoms), and must be below 2^31
+/// over the order of the splines.
+pub const FORCE_UNITS: f64 = 256.0;
 /// Fixed-point units of mesh charges per e.
 pub(crate) const CHARGE_UNITS: f64 = 16_777_216.0;
 
