@@ -195,36 +195,45 @@ fn slope(x: &[f64], y: &[f64]) -> f64 {
     products / x.iter().map(|x| (x - mx).powi(2)).sum::<f64>()
 }
 
-/// Drift of the conserved quantity (kT/ns per degree of freedom) at 700 K and 1 atm over `picoseconds`, after 4 ps.
-fn drift(melt: &Melt, shift: Shift, tail: bool, picoseconds: u64) -> f64 {
-    const TIMESTEP: f64 = 0.001;
+/// Length of a run in which the conserved quantity may drift.
+#[derive(Clone, Copy)]
+struct Span {
+    /// Time step (ps).
+    timestep: f64,
+    picoseconds: f64,
+}
+
+/// Drift of the conserved quantity (kT/ns per degree of freedom) at 700 K and 1 atm, after 4 ps.
+fn drift(melt: &Melt, shift: Shift, tail: bool, span: Span) -> f64 {
+    const SAMPLE: f64 = 0.05;
+    let every = (SAMPLE / span.timestep).round() as u64;
     let npt = Dynamics {
         pressure: vec![constant(ATMOSPHERE)],
         barostat_period: 1.0,
-        ..dynamics(Ensemble::Npt, TIMESTEP, TEMPERATURE, 0.0)
+        ..dynamics(Ensemble::Npt, span.timestep, TEMPERATURE, 0.0)
     };
-    let freedoms =
-        melt.topology.translational_degrees_of_freedom() + melt.topology.rotational_degrees_of_freedom();
+    let (g_t, g_r) =
+        (melt.topology.translational_degrees_of_freedom(), melt.topology.rotational_degrees_of_freedom());
     let mut backend = melt.backend(shift, tail);
     backend.begin_stage(&npt, &Sampling::default()).unwrap();
-    backend.advance(4000, &mut Discard).unwrap();
+    backend.advance(80 * every, &mut Discard).unwrap();
     let (mut time, mut conserved) = (Vec::new(), Vec::new());
-    for sample in 0..20 * picoseconds {
+    for sample in 0..(span.picoseconds / SAMPLE).round() as u64 {
         let thermo = backend.thermo().unwrap()[0];
-        time.push(50.0 * TIMESTEP * 1e-3 * sample as f64);
-        conserved.push(thermo.conserved / (freedoms * KT));
-        backend.advance(50, &mut Discard).unwrap();
+        time.push(SAMPLE * 1e-3 * sample as f64);
+        conserved.push(thermo.conserved / ((g_t + g_r) * KT));
+        backend.advance(every, &mut Discard).unwrap();
     }
     slope(&time, &conserved)
 }
 
-#[test]
-#[ignore = "half an hour on one core: make validate"]
-fn conserved_quantity_does_not_drift_at_constant_pressure_with_any_combination_allowed() {
+/// Fails unless the drift is below 5e-3 kT/ns per degree of freedom and within three standard errors of zero, which six starts
+/// resolve to half the limit.
+fn assert_no_drift(combinations: &[(Shift, bool)], span: Span) {
     const STARTS: u64 = 6;
     let melts: Vec<Melt> = (0..STARTS).map(|start| Melt::new(100 + start)).collect();
-    for (shift, tail) in ALLOWED {
-        let slopes: Vec<f64> = melts.iter().map(|melt| drift(melt, shift, tail, 40)).collect();
+    for &(shift, tail) in combinations {
+        let slopes: Vec<f64> = melts.iter().map(|melt| drift(melt, shift, tail, span)).collect();
         let n = slopes.len() as f64;
         let mean = slopes.iter().sum::<f64>() / n;
         let error = (slopes.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt();
@@ -237,4 +246,19 @@ fn conserved_quantity_does_not_drift_at_constant_pressure_with_any_combination_a
             "{shift:?}, tail {tail}: {mean:e} +- {error:e}"
         );
     }
+}
+
+#[test]
+#[ignore = "a quarter of an hour on one core: make validate"]
+fn conserved_quantity_does_not_drift_at_constant_pressure_with_a_shift() {
+    let span = Span { timestep: 0.001, picoseconds: 40.0 };
+    assert_no_drift(&[(Shift::Potential, false), (Shift::Potential, true)], span);
+}
+
+/// Without a shift the energy jumps whenever a pair crosses the cutoff. The sum of the jumps is a function of the configuration, which
+/// fluctuates and does not drift, but which leaves slopes of 1.5e-2 over 40 ps: they fall with the time to the power 3/2.
+#[test]
+#[ignore = "a quarter of an hour on one core: make validate"]
+fn conserved_quantity_does_not_drift_at_constant_pressure_with_the_tail_and_no_shift() {
+    assert_no_drift(&[(Shift::None, true)], Span { timestep: 0.002, picoseconds: 120.0 });
 }
