@@ -233,7 +233,12 @@ impl Device {
         device.set_device_lost_callback(move |reason, message| {
             lost(format!("device lost ({reason:?}): {message}"));
         });
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured(error.to_string())));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            uncaptured(match &error {
+                wgpu::Error::OutOfMemory { .. } => format!("{error}; run fewer replicas at once"),
+                _ => error.to_string(),
+            });
+        }));
         let compiler = Compiler::new(&device, &summary.info);
         let mut device = Self {
             adapter: summary,

@@ -36,6 +36,9 @@ impl Diagnosis {
     /// Findings and remedies as one text.
     pub fn advice(&self) -> String {
         let mut text = self.findings.join("; ");
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
         for (n, remedy) in self.remedies.iter().enumerate() {
             let _ = match (n, text.is_empty()) {
                 (0, true) => write!(text, "To do: {remedy}"),

@@ -60,7 +60,7 @@ pub enum GpuError {
     },
     /// The mesh cannot be transformed on the device.
     #[error(
-        "a PME mesh of {grid:?} points is too large for the GPU: {limit}; use a longer `short_range_cutoff` or a larger \
+        "a PME mesh of {grid:?} points cannot be transformed by the GPU: {limit}; use a longer `short_range_cutoff` or a larger \
          `force_accuracy`, which make it coarser, or `backend = \"cpu\"`"
     )]
     Mesh {

@@ -425,7 +425,7 @@ fn turn(environment: &Environment, n: usize) -> Result<Option<usize>, GpuError> 
         Err(_) => Err(GpuError::Environment {
             variable: SLURM,
             value: value.clone(),
-            problem: "it is not the number of a task; correct or unset it, or name a device".to_owned(),
+            problem: "it is not the number of a task; correct or unset it".to_owned(),
         }),
     }
 }
