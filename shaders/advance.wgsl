@@ -21,11 +21,16 @@
 // Set points and what is due at each step of two chunks, then what was sampled.
 @group(0) @binding(7) var<storage, read_write> stream: array<vec4<f32>>;
 
-// m v v (xx, yy, zz, xy, xz, yz), momentum, twice the rotational energy, virial (xx ... yz); summed in two halves of eight.
+// m v v (xx, yy, zz, xy, xz, yz), twice the rotational energy, nothing; virial (xx ... yz), nothing: summed in two halves of eight.
 const SUMS: u32 = 16u;
 const HALF_SUMS: u32 = 8u;
+const VIRIAL_SUMS: u32 = 8u;
 var<workgroup> partial_sums: array<f32, 2056>;
 var<workgroup> totals: array<f32, SUMS>;
+// The total momentum is all but zero, a sum of large numbers: integers of 2^-MOMENTUM_SUM_UNITS u A/ps, which may wrap on the way.
+const MOMENTUM_SUM_UNITS: i32 = 16;
+const MOMENTUM_SUM_UNIT: f32 = 1.52587890625e-5;
+var<workgroup> momentum_sums: array<i32, 771>;
 var<workgroup> largest_displacement: atomic<u32>;
 var<workgroup> run_flags: u32;
 // The step that is done; strain rate; what its chain sees of translation, rotation and barostat: twice the kinetic energy. Thread 0 reads them
@@ -252,7 +257,7 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
     let half = 0.5 * replicas[replica].timestep;
     var kinetic_diagonal = vec3(0.0);
     var kinetic_off = vec3(0.0);
-    var momentum = vec3(0.0);
+    var momentum = vec3(0);
     var rotational = 0.0;
     var virial_diagonal = vec3(0.0);
     var virial_off = vec3(0.0);
@@ -269,7 +274,7 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
         let mv = mass * v;
         kinetic_diagonal = fma(mv, v, kinetic_diagonal);
         kinetic_off = fma(mv.xxy, v.yzz, kinetic_off);
-        momentum = fma(vec3(mass), v, momentum);
+        momentum += vec3(to_fixed(mv.x), to_fixed(mv.y), to_fixed(mv.z));
         virial_diagonal -= f.arms_diagonal;
         virial_off -= f.arms_off;
         let kind = tables[entry + 2u];
@@ -303,13 +308,40 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
             virial_off += vec3(partials[at + 4u], partials[at + 5u], partials[at + 6u]);
         }
     }
+    momentum_sums[thread] = momentum.x;
+    momentum_sums[257u + thread] = momentum.y;
+    momentum_sums[514u + thread] = momentum.z;
     sum_over_threads(thread, 0u, array<f32, HALF_SUMS>(
         kinetic_diagonal.x, kinetic_diagonal.y, kinetic_diagonal.z, kinetic_off.x, kinetic_off.y, kinetic_off.z,
-        momentum.x, momentum.y));
+        rotational, 0.0));
+    // Behind the barriers there: 48 threads leave 16 sums of 16 for each component.
+    var part = 0;
+    if thread < 48u {
+        for (var i = 0u; i < 16u; i++) {
+            part += momentum_sums[(thread / 16u) * 257u + (thread % 16u) * 16u + i];
+        }
+    }
     workgroupBarrier();
+    if thread < 48u {
+        momentum_sums[thread] = part;
+    }
     sum_over_threads(thread, HALF_SUMS, array<f32, HALF_SUMS>(
-        momentum.z, rotational,
-        virial_diagonal.x, virial_diagonal.y, virial_diagonal.z, virial_off.x, virial_off.y, virial_off.z));
+        virial_diagonal.x, virial_diagonal.y, virial_diagonal.z, virial_off.x, virial_off.y, virial_off.z, 0.0, 0.0));
+}
+
+// A momentum as the integer next to it: the low word of the wide one.
+fn to_fixed(momentum: f32) -> i32 {
+    beyond_range = beyond_range || !(abs(momentum) < 32768.0);
+    return bitcast<i32>(to_wide(momentum, MOMENTUM_SUM_UNITS).x);
+}
+
+// The total momentum, from what `half_kick_and_sums` has left.
+fn total_momentum() -> vec3<f32> {
+    var total = vec3(0);
+    for (var i = 0u; i < 16u; i++) {
+        total += vec3(momentum_sums[i], momentum_sums[16u + i], momentum_sums[32u + i]);
+    }
+    return vec3<f32>(total) * MOMENTUM_SUM_UNIT;
 }
 
 // Sums eight numbers over the threads into `totals` from `first` on. 32 threads a sum, eight numbers a thread: always in this order.
@@ -355,7 +387,7 @@ fn kick_factors(replica: u32) -> vec2<f32> {
 // Takes the motion of the centre of mass off the sums, completes the virial, and lets the barostat feel the pressure.
 fn end_of_step(replica: u32, ends: bool) {
     let total_mass = replicas[replica].total_mass;
-    let p = vec3(totals[6], totals[7], totals[8]);
+    let p = total_momentum();
     drift_velocity = select(vec3(0.0), p / total_mass, ends);
     if ends {
         let v = p / total_mass;
@@ -368,12 +400,12 @@ fn end_of_step(replica: u32, ends: bool) {
     }
     let tail = replicas[replica].tail_virial;
     let per_volume = 1.0 / replicas[replica].volume;
-    for (var k = 10u; k < 13u; k++) {
+    for (var k = VIRIAL_SUMS; k < VIRIAL_SUMS + 3u; k++) {
         totals[k] = fma(tail, per_volume, totals[k]);
     }
     twice_kinetic[0] = totals[0] + totals[1] + totals[2];
-    twice_kinetic[1] = totals[9];
-    virial_trace = totals[10] + totals[11] + totals[12];
+    twice_kinetic[1] = totals[6];
+    virial_trace = totals[8] + totals[9] + totals[10];
     if ends && replicas[replica].ensemble == NPT {
         kick_barostat(replica, stream[set_point(replica, step_done + 1u)].y);
     }
@@ -511,9 +543,9 @@ fn sample_stress(replica: u32) {
     let at = 2u * (n * SLOTS + (due.x - 1u) * n + replica);
     let volume = replicas[replica].volume;
     stream[at] = vec4(
-        fma(totals[0], factor, totals[10]), fma(totals[1], factor, totals[11]), fma(totals[2], factor, totals[12]),
-        fma(totals[3], factor, totals[13])) / volume;
-    stream[at + 1u] = vec4(fma(totals[4], factor, totals[14]), fma(totals[5], factor, totals[15]), 0.0, 0.0) / volume;
+        fma(totals[0], factor, totals[8]), fma(totals[1], factor, totals[9]), fma(totals[2], factor, totals[10]),
+        fma(totals[3], factor, totals[11])) / volume;
+    stream[at + 1u] = vec4(fma(totals[4], factor, totals[12]), fma(totals[5], factor, totals[13]), 0.0, 0.0) / volume;
 }
 
 // Unwrapped positions of the molecules' centres, where they are due.

@@ -7,8 +7,7 @@ use vitrion_shaders::protocol::section::{ANGULAR_MOMENTUM, SECTIONS, VELOCITY};
 
 /// Nitrates and ions that neither attract nor repel each other, with room for 3.2 A and a skin.
 fn free(nitrates: usize, ions: usize, replicas: usize) -> System {
-    let mut force_field =
-        ForceField::load(&workspace().join("configs/force_fields/ckn-rigid.toml")).unwrap();
+    let mut force_field = ForceField::load(&workspace().join("configs/force_fields/ckn-rigid.toml")).unwrap();
     force_field.cutoff = CUTOFF;
     force_field.pairs.fill(None);
     for species in &mut force_field.species {
@@ -70,8 +69,8 @@ fn low_words_are_alive_after_a_thousand_steps() {
     }
 }
 
-/// Free rotors keep their energy. In plain f32 an angular momentum loses 6e-8 of itself in each of five turns a step, at random: 1.1e-3 kT of a
-/// body's energy after 1e5 steps, 4e-4 kT after 10,000.
+/// The energy of free rotors is that of the CPU's f64 (the splitting of the rotation makes both wander by 1e-4 kT). In plain f32 an angular
+/// momentum loses 6e-8 of itself in each of five turns a step, at random.
 #[test]
 fn free_rotors_keep_their_energy() {
     const STEPS: u64 = 10_000;
@@ -88,13 +87,15 @@ fn free_rotors_keep_their_energy() {
             })
             .collect()
     };
-    let before = energies(backend.state());
+    let mut reference = on_cpu_without_charges(&system);
+    reference.begin_stage(&ramped(Ensemble::Nve, 0.004, 0, 1), &Sampling::default()).unwrap();
     let velocities = backend.state().velocity.clone();
     backend.advance(STEPS, &mut Discard).unwrap();
-    let after = energies(backend.state());
-    assert_eq!(before.len(), 24);
-    let squares = before.iter().zip(&after).map(|(a, b)| (a - b).powi(2));
-    let error = (squares.sum::<f64>() / before.len() as f64).sqrt() / (BOLTZMANN * 700.0);
+    reference.advance(STEPS, &mut Discard).unwrap();
+    let (found, expected) = (energies(backend.state()), energies(reference.state()));
+    assert_eq!(found.len(), 24);
+    let squares = found.iter().zip(&expected).map(|(a, b)| (a - b).powi(2));
+    let error = (squares.sum::<f64>() / found.len() as f64).sqrt() / (BOLTZMANN * 700.0);
     println!("energy of a free rotor after {STEPS} steps: {error:.1e} kT off (RMS)");
     assert!(error < FREE_ROTOR_ERROR, "{error:e}");
     // Nothing pushes them, but for the motion of the centre of mass, which is zero to 1e-7 of a velocity each step.
@@ -103,8 +104,9 @@ fn free_rotors_keep_their_energy() {
     }
 }
 
-/// The splitting of the rotation conserves a shadow energy, which differs from this one by up to (w dt)^2/12, and turns with f32 angles.
-const FREE_ROTOR_ERROR: f64 = 1e-4;
+/// Turns with f32 angles: an increment, L times some 0.02, is rounded to 6e-8 of itself, five times a step. 2e-7 is found, and with f32
+/// momenta 2.6e-5.
+const FREE_ROTOR_ERROR: f64 = 5e-6;
 
 /// 10^8 steps of 4 fs cooling at 1 K/ns, 50 stretches of which are done, the steps between them jumped over with the work that they would
 /// have done at rest: the conserved quantity is that of the same on the CPU in f64. The work is 10^6 u A^2/ps^2 at the start, as
@@ -147,9 +149,10 @@ fn ramp_of_a_hundred_million_steps_keeps_its_conserved_quantity() {
     };
     let gpu = run(&mut on_gpu_without_charges(&system));
     let cpu = run(&mut *on_cpu_without_charges(&system));
-    println!("conserved quantity after a ramp of {STEPS} steps: GPU {gpu:.4}, CPU {cpu:.4} u A^2/ps^2 (kT is 249 to 582)");
-    // kT in f32 (3e-5) times g eta = 130: 4e-3 at either end. Work in f32 is 2,000 steps times 1e-4 off, and the work of the jumps, some 10^4,
-    // by 1/32 each.
+    println!(
+        "conserved quantity after a ramp of {STEPS} steps: GPU {gpu:.4}, CPU {cpu:.4} u A^2/ps^2 (kT is 249 to 582)"
+    );
+    // kT in f32 (3e-5) times g eta = 130: 4e-3 at either end; 7e-4 is found. With f32 sums, in which the 2,000 steps' shares of 1e-4 are lost, 0.36.
     assert!((gpu - cpu).abs() < 0.02, "{gpu} {cpu}");
 }
 
@@ -158,7 +161,9 @@ fn on_cpu_without_charges(system: &System) -> Box<dyn Backend> {
     let parameters = ElectrostaticsParameters { cutoff: CUTOFF, alpha: 0.5, reciprocal };
     let kernel = MixedKernel::new(&system.force_field, &system.topology, parameters, SKIN).unwrap();
     let (topology, state) = (Arc::clone(&system.topology), system.state.clone());
-    Box::new(CpuBackend::new(topology, vec![Box::new(kernel)], parameters, "cpu/mixed".to_owned(), state).unwrap())
+    Box::new(
+        CpuBackend::new(topology, vec![Box::new(kernel)], parameters, "cpu/mixed".to_owned(), state).unwrap(),
+    )
 }
 
 /// What is asked for and how many replicas there are leaves every bit of a trajectory alone: streams of the stress take another variant of
@@ -189,14 +194,14 @@ fn sampling_and_the_number_of_replicas_leave_every_bit_alone() {
     }
 }
 
-/// Forwards and back to the start, with the lists of the start: what is lost is what the numbers cannot hold. Rounding of f32 velocities
-/// (2.4e-7 A/ps at 5 A/ps, twice a step) would lose 2e-7 A in this time.
+/// Forwards and back: velocities return to minus their start. Steps are short, so that what f32 forces and positions lose does little; f32 velocities
+/// would be rounded by 2.4e-7 A/ps (at 5 A/ps) twice a step all the same.
 #[test]
 fn reversed_motion_returns_to_its_start() {
-    const STEPS: u64 = 60;
+    const STEPS: u64 = 200;
     let system = system("ckn66", 1);
     let mut backend = gpu(&system, system.state.clone(), None);
-    backend.begin_stage(&ramped(Ensemble::Nve, 0.0005, 0, 1), &Sampling::default()).unwrap();
+    backend.begin_stage(&ramped(Ensemble::Nve, 0.0001, 0, 1), &Sampling::default()).unwrap();
     backend.advance(1, &mut Discard).unwrap();
     let start = backend.state().clone();
     backend.advance(STEPS, &mut Discard).unwrap();
@@ -216,13 +221,78 @@ fn reversed_motion_returns_to_its_start() {
     }
     backend.system().write("bodies", 0, &words);
     backend.advance(STEPS, &mut Discard).unwrap();
-    let apart = distance(&start, backend.state());
-    println!("{STEPS} steps forwards and back: {apart:.1e} A from the start");
-    assert!(apart < REVERSAL_ERROR, "{apart:e}");
+    let errors =
+        start.velocity.iter().zip(&backend.state().velocity).map(|(a, b)| (*a + *b).length_squared());
+    let error = (errors.sum::<f64>() / n as f64).sqrt();
+    println!(
+        "{STEPS} steps forwards and back: velocities {error:.1e} A/ps off (RMS), centres at most {:.1e} A",
+        distance(&start, backend.state())
+    );
+    assert!(error < REVERSAL_ERROR, "{error:e}");
 }
 
-/// A position is a multiple of 2e-9 A, and the motion of the centre of mass is taken off in f32.
-const REVERSAL_ERROR: f64 = 3e-8;
+/// 5e-7 is found, from f32 forces at positions that are some 1e-8 A apart; with f32 velocities and momenta 2.4e-6.
+const REVERSAL_ERROR: f64 = 1.2e-6;
+
+/// The density of a run at constant pressure with the tail is that of the CPU, and not that without it.
+#[test]
+#[ignore = "minutes on software Vulkan: make validate"]
+fn density_with_the_tail_is_that_of_the_cpu() {
+    const STEPS: u64 = 4000;
+    let (mut cpu, gpu) = melts();
+    drop(gpu);
+    let state = cpu.state().clone();
+    let formula = super::system("ckn66", 1);
+    let topology = Arc::new(cpu.topology().clone());
+    let parameters = cpu.electrostatics();
+    cpu.set_state(state.clone()).unwrap();
+    let density = |tail: bool, on_gpu: bool| {
+        let mut force_field = ForceField::clone(&formula.force_field);
+        (force_field.cutoff, force_field.tail_correction) = (5.5, tail);
+        let force_field = Arc::new(force_field);
+        let dynamics = Dynamics {
+            temperature: vec![SetPoint { start: 700.0, rate: 0.0, start_step: state.step }],
+            pressure: vec![SetPoint { start: 2e4 * ATMOSPHERE, rate: 0.0, start_step: state.step }],
+            ..ramped(Ensemble::Npt, 0.002, state.step, 1)
+        };
+        let mut backend: Box<dyn Backend> = if on_gpu {
+            let options = Options { skin: 0.3, ..Options::default() };
+            let gpu = GpuBackend::new(device(), &force_field, &topology, parameters, state.clone(), options);
+            Box::new(gpu.unwrap())
+        } else {
+            let kernel = MixedKernel::new(&force_field, &topology, parameters, 0.3).unwrap();
+            let kernels: Vec<Box<dyn ForceKernel>> = vec![Box::new(kernel)];
+            let name = "cpu/mixed".to_owned();
+            Box::new(
+                CpuBackend::new(Arc::clone(&topology), kernels, parameters, name, state.clone()).unwrap(),
+            )
+        };
+        backend.begin_stage(&dynamics, &Sampling::default()).unwrap();
+        backend.advance(STEPS / 2, &mut Discard).unwrap();
+        let mut volumes = Vec::new();
+        for _ in 0..100 {
+            backend.advance(STEPS / 200, &mut Discard).unwrap();
+            volumes.push(backend.state().cells[0].volume());
+        }
+        // Means of five pieces of 0.8 ps; the period of the barostat is 0.5 ps.
+        let pieces: Vec<f64> = volumes
+            .chunks(20)
+            .map(|piece| topology.total_mass() * 20.0 / piece.iter().sum::<f64>())
+            .collect();
+        let n = pieces.len() as f64;
+        let mean = pieces.iter().sum::<f64>() / n;
+        let variance = pieces.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (mean, (variance / n).sqrt())
+    };
+    let [(cpu, cpu_error), (gpu, gpu_error), (without, _)] =
+        [density(true, false), density(true, true), density(false, false)];
+    let error = cpu_error.hypot(gpu_error);
+    println!(
+        "density with the tail: {cpu:.5} +- {cpu_error:.5} u/A^3 on the CPU, {gpu:.5} +- {gpu_error:.5} on the GPU; without {without:.5}"
+    );
+    assert!((cpu - gpu).abs() < 3.0 * error, "{cpu} {gpu} +- {error}");
+    assert!((gpu - without).abs() > 6.0 * error, "{gpu} {without} +- {error}: the tail makes no difference");
+}
 
 /// The barostat feels the tail on every backend, and what is printed and streamed is what it feels.
 #[test]

@@ -15,13 +15,13 @@ use vitrion_core::backend::{
     Sampling, Sink, Thermo, check_state,
 };
 use vitrion_core::cell::Cell;
+use vitrion_core::constant_terms::ConstantTerms;
 use vitrion_core::force_field::ForceField;
 use vitrion_core::force_field::close_approach::close_pair;
-use vitrion_core::force_field::tail_correction::TailCorrection;
 use vitrion_core::forces::{Evaluation, ForceError};
 use vitrion_core::integrators::body_forces::Configuration;
 use vitrion_core::integrators::thermodynamics::{instantaneous, remove_centre_of_mass_velocity};
-use vitrion_core::long_range::exclusions::{self_energy, subtract_excluded};
+use vitrion_core::long_range::exclusions::subtract_excluded;
 use vitrion_core::minimize::minimize;
 use vitrion_core::observe::streams::{Stream, centre_bodies, deliver};
 use vitrion_core::pressure::molecular_virial;
@@ -124,8 +124,7 @@ pub struct GpuBackend {
     force_field: Arc<ForceField>,
     topology: Arc<Topology>,
     electrostatics: ElectrostaticsParameters,
-    tail: TailCorrection,
-    charges: Vec<f64>,
+    constant: ConstantTerms,
     centre_bodies: Vec<usize>,
     state: State,
     device_state: DeviceState,
@@ -163,8 +162,7 @@ impl GpuBackend {
         let mut backend = Self {
             system,
             device,
-            tail: TailCorrection::new(force_field, topology, force_field.cutoff),
-            charges: topology.charges(),
+            constant: ConstantTerms::new(force_field, topology, force_field.cutoff, electrostatics.alpha),
             centre_bodies: centre_bodies(topology),
             streams: (0..state.n_replicas).map(|_| Stream::default()).collect(),
             device_state: DeviceState {
@@ -313,12 +311,7 @@ impl GpuBackend {
 
     /// Evaluates forces of replicas at rest; lists grow where they must. [`Kernel::Advance`] among the kernels sums kinetic energy
     /// and virial afresh.
-    fn evaluate(
-        &mut self,
-        kernels: &[Kernel],
-        variant: Variant,
-        target: Target,
-    ) -> Result<(), BackendError> {
+    fn evaluate(&mut self, kernels: &[Kernel], variant: Variant, target: Target) -> Result<(), BackendError> {
         loop {
             self.system.clear_reciprocal_forces(target);
             self.system.write_header(header::COMMAND, command::EVALUATE);
@@ -454,12 +447,7 @@ impl GpuBackend {
     }
 
     /// Adds what the host contributes.
-    fn configuration(
-        &self,
-        replica: usize,
-        sums: &Evaluation,
-        forces: &[DVec3],
-    ) -> Configuration {
+    fn configuration(&self, replica: usize, sums: &Evaluation, forces: &[DVec3]) -> Configuration {
         let volume = self.state.cells[replica].volume();
         let positions = self.state.atom_positions(&self.topology, replica);
         let alpha = self.electrostatics.alpha;
@@ -468,17 +456,13 @@ impl GpuBackend {
             matches!(self.topology.kinds[molecule.kind].model, MoleculeModel::Rigid { .. })
         };
         let (excluded, _) = subtract_excluded(&self.topology, alpha, &positions, &mut ignored, is_rigid);
-        let mut energies = sums.energies;
-        energies.coulomb_excluded += excluded;
-        energies.coulomb_self = self_energy(&self.charges, alpha);
-        energies.short_range += self.tail.energy(volume);
-        // The exclusions have neither net force nor torque in a rigid molecule: they are left out of virial and arms.
-        let mut virials = sums.virials;
-        virials.short_range += DMat3::from_diagonal(DVec3::splat(self.tail.virial(volume)));
-        let complete = Evaluation { energies, virials };
+        let mut complete = *sums;
+        // They have neither net force nor torque in a rigid molecule: they are left out of virial and arms.
+        complete.energies.coulomb_excluded += excluded;
+        self.constant.add(volume, &mut complete);
         let orientations = &self.state.orientation[self.state.bodies_of(replica)];
         let molecular_virial = molecular_virial(&self.topology, orientations, forces, &complete);
-        Configuration { energies, molecular_virial }
+        Configuration { energies: complete.energies, molecular_virial }
     }
 }
 
@@ -585,7 +569,7 @@ impl Backend for GpuBackend {
             convert::set_extended(replica, &self.state.extended[index]);
             replica.step = self.state.step as u32;
             replica.total_mass = self.topology.total_mass() as f32;
-            replica.tail_virial = self.tail.virial_times_volume() as f32;
+            replica.tail_virial = self.constant.tail().virial_times_volume() as f32;
             atoms.extend(convert::atom_words(cell, &self.state.atom_positions(&self.topology, index)));
             // Lists have not been built.
             atoms.resize(2 * (index + 1) * n, [0; 4]);
@@ -597,7 +581,10 @@ impl Backend for GpuBackend {
             atoms,
             start_cells: self.state.cells.clone(),
         };
-        debug_assert_eq!(self.device_state.bodies.len(), section::SECTIONS as usize * self.state.centre.len());
+        debug_assert_eq!(
+            self.device_state.bodies.len(),
+            section::SECTIONS as usize * self.state.centre.len()
+        );
         self.upload();
         self.read_state();
         self.forces = Forces::Afresh;

@@ -143,8 +143,7 @@ pub fn body_words(topology: &Topology, state: &State) -> Vec<[u32; 4]> {
     let n = state.centre.len();
     let mut words = vec![[0u32; 4]; section::SECTIONS as usize * n];
     for body in 0..n {
-        let mut put =
-            |section: u32, value: [u32; 4]| words[body_word(section, body, state.n_bodies)] = value;
+        let mut put = |section: u32, value: [u32; 4]| words[body_word(section, body, state.n_bodies)] = value;
         let s = state.centre[body];
         let fixed = (s - s.round()) * UNITS;
         let [x, y, z] = fixed.to_array().map(|x| (x.round() as i64) as u32);
@@ -202,7 +201,10 @@ mod tests {
             for x in [0.0, 1.0, -1.0, 0.3, -1e-9, 123.456, -3e4 + 1e-7] {
                 let error = (narrow(wide(x, units), units) - x).abs();
                 // Half a unit, and the rounding of x itself.
-                assert!(error <= 0.5001 * 2f64.powi(-units) + 1e-16 * x.abs(), "{x} in 2^-{units}: {error:e}");
+                assert!(
+                    error <= 0.5001 * 2f64.powi(-units) + 1e-16 * x.abs(),
+                    "{x} in 2^-{units}: {error:e}"
+                );
             }
         }
     }

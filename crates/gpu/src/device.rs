@@ -12,8 +12,8 @@ use crate::diagnosis::Diagnosis;
 use crate::dimensions::mesh_limit;
 use crate::error::GpuError;
 use crate::pipelines::Compiler;
-use crate::self_test::{self, SelfTest};
 use crate::selection::{Candidate, Choice, Environment, PciAddress, Request, choose};
+use crate::self_test::{self, SelfTest};
 
 /// Threads in a workgroup of every kernel.
 pub const WORKGROUP: u32 = 256;

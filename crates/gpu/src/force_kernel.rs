@@ -5,11 +5,11 @@ use std::sync::Arc;
 use glam::{DMat3, DVec3};
 use vitrion_core::backend::ElectrostaticsParameters;
 use vitrion_core::cell::Cell;
+use vitrion_core::constant_terms::ConstantTerms;
 use vitrion_core::force_field::ForceField;
 use vitrion_core::force_field::close_approach::close_pair;
-use vitrion_core::force_field::tail_correction::TailCorrection;
 use vitrion_core::forces::{Energies, Evaluation, ForceError, ForceKernel, Request, Virials};
-use vitrion_core::long_range::exclusions::{self_energy, subtract_excluded};
+use vitrion_core::long_range::exclusions::subtract_excluded;
 use vitrion_core::topology::{MoleculeModel, Topology};
 use vitrion_shaders::dimensions::{COLUMN_PARTIALS, Dimensions, FORCE_UNITS, MOLECULE_PARTIALS};
 use vitrion_shaders::kernel::{Kernel, Variant};
@@ -42,7 +42,7 @@ pub struct GpuForceKernel {
     force_field: Arc<ForceField>,
     topology: Arc<Topology>,
     parameters: ElectrostaticsParameters,
-    tail: TailCorrection,
+    constant: ConstantTerms,
     charges: Vec<f64>,
     soft: bool,
 }
@@ -63,7 +63,7 @@ impl GpuForceKernel {
         let system = System::new(device, force_field, topology, dimensions, capacity)?;
         Ok(Self {
             system,
-            tail: TailCorrection::new(force_field, topology, force_field.cutoff),
+            constant: ConstantTerms::new(force_field, topology, force_field.cutoff, parameters.alpha),
             charges: topology.charges(),
             force_field: Arc::clone(force_field),
             topology: Arc::clone(topology),
@@ -178,9 +178,7 @@ impl ForceKernel for GpuForceKernel {
         let mut evaluation = sum_partials(self.system.dimensions(), &partials);
         evaluation.energies.coulomb_excluded += excluded;
         evaluation.virials.coulomb += excluded_virial;
-        evaluation.energies.coulomb_self = self_energy(&self.charges, self.parameters.alpha);
-        evaluation.energies.short_range += self.tail.energy(cell.volume());
-        evaluation.virials.short_range += DMat3::from_diagonal(DVec3::splat(self.tail.virial(cell.volume())));
+        self.constant.add(cell.volume(), &mut evaluation);
         Ok(evaluation)
     }
 

@@ -137,7 +137,9 @@ fn judge(points: &[[f32; 4]], answers: &[Answers]) -> Result<SelfTest, String> {
     };
     for (&[x, y, z, w], a) in points.iter().zip(answers) {
         // NaN is the largest of all.
-        let grow = |largest: &mut f64, error: f64| *largest = if error > *largest || error.is_nan() { error } else { *largest };
+        let grow = |largest: &mut f64, error: f64| {
+            *largest = if error > *largest || error.is_nan() { error } else { *largest }
+        };
         let (x, wide_y, wide_z) = (f64::from(x), f64::from(y), f64::from(z));
         grow(&mut found.exp2, in_ulp(a.exp2, x.exp2()) / (3.0 + 2.0 * x.abs()));
         grow(&mut found.exponential, (f64::from(a.exponential) / x.exp() - 1.0).abs());
@@ -156,9 +158,13 @@ fn judge(points: &[[f32; 4]], answers: &[Answers]) -> Result<SelfTest, String> {
             ));
         }
         let join = |[low, high]: [u32; 2]| (u64::from(high) << 32 | u64::from(low)).cast_signed();
-        let exact = (0x1_0000i64 << 32).wrapping_add(i64::from(ADDITIONS).wrapping_mul(join(wide(wide_z, CHAIN_UNITS))));
+        let exact = (0x1_0000i64 << 32)
+            .wrapping_add(i64::from(ADDITIONS).wrapping_mul(join(wide(wide_z, CHAIN_UNITS))));
         if join(a.sum) != exact {
-            return Err(format!("{ADDITIONS} additions of {z:e} as integers give {}, not {exact}", join(a.sum)));
+            return Err(format!(
+                "{ADDITIONS} additions of {z:e} as integers give {}, not {exact}",
+                join(a.sum)
+            ));
         }
         // Either neighbour.
         let narrow = exact as f64 * 2f64.powi(-CHAIN_UNITS);
@@ -196,7 +202,10 @@ pub fn run(device: &Device) -> Result<SelfTest, GpuError> {
     let entries: Vec<BindGroupEntry> = pipeline
         .bindings
         .iter()
-        .map(|(name, binding)| BindGroupEntry { binding: *binding, resource: buffer(name).as_entire_binding() })
+        .map(|(name, binding)| BindGroupEntry {
+            binding: *binding,
+            resource: buffer(name).as_entire_binding(),
+        })
         .collect();
     let group = device.handle.create_bind_group(&BindGroupDescriptor {
         label: Some("self-test"),

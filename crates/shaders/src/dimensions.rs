@@ -131,7 +131,7 @@ fn shared_words(grid: [usize; 3], largest_molecule: usize) -> usize {
 pub fn workgroup_bytes(grid: [usize; 3], largest_molecule: usize) -> usize {
     let near = 4 * shared_words(grid, largest_molecule) + 4 * 256 + 16;
     let kspace = 8 * grid[0] * 17 + 4 * 7 * STRIDE + 16;
-    let advance = 4 * 8 * STRIDE + 256;
+    let advance = 4 * (8 + 3) * STRIDE + 256;
     near.max(kspace).max(advance)
 }
 
