@@ -8,7 +8,7 @@ mod chunks;
 
 use std::sync::Arc;
 
-use glam::{DMat3, DVec3, DVec4};
+use glam::{DVec3, DVec4};
 use serde::{Deserialize, Serialize};
 use vitrion_core::backend::{
     Backend, BackendCheckpoint, BackendError, Dynamics, ElectrostaticsParameters, Ensemble, Hardware,

@@ -111,7 +111,7 @@ pub fn beyond_range(extended: &ExtendedVariables) -> Option<(&'static str, f64, 
         ("work of the set points", extended.set_point_work, WORK_UNITS),
     ];
     // Half of the range: steps are to come.
-    let too_large = |&(_, x, units): &(&str, f64, i32)| !(x.abs() < 0.5 * wide_range(units));
+    let too_large = |&(_, x, units): &(&str, f64, i32)| x.is_nan() || x.abs() >= 0.5 * wide_range(units);
     of_chains.chain(others).find(too_large).map(|(name, x, units)| (name, x, 0.5 * wide_range(units)))
 }
 
