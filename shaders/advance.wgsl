@@ -27,8 +27,8 @@ const HALF_SUMS: u32 = 8u;
 const VIRIAL_SUMS: u32 = 8u;
 var<workgroup> partial_sums: array<f32, 2056>;
 var<workgroup> totals: array<f32, SUMS>;
-// The total momentum is all but zero, a sum of large numbers: integers of 2^-MOMENTUM_SUM_UNITS u A/ps, which may wrap on the way.
-const MOMENTUM_SUM_UNITS: i32 = 16;
+// The total momentum is all but zero, a sum of large numbers: integers of 2^-16 u A/ps, which may wrap on the way.
+const MOMENTUM_SUM_SCALE: f32 = 65536.0;
 const MOMENTUM_SUM_UNIT: f32 = 1.52587890625e-5;
 var<workgroup> momentum_sums: array<i32, 771>;
 var<workgroup> largest_displacement: atomic<u32>;
@@ -156,11 +156,11 @@ fn store_wide(section: u32, replica: u32, body: u32, number: Wide3) {
 }
 
 fn velocity_of(number: Wide3) -> vec3<f32> {
-    return of_wide3(number, VELOCITY_UNITS);
+    return of_wide3(number) * VELOCITY_UNIT;
 }
 
 fn momentum_of(number: Wide3) -> vec3<f32> {
-    return of_wide3(number, MOMENTUM_UNITS);
+    return of_wide3(number) * MOMENTUM_UNIT;
 }
 
 const POINT: u32 = 0xffffffffu;
@@ -281,7 +281,7 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
         if kind != POINT {
             var l = load_wide(ANGULAR_MOMENTUM, replica, body);
             if kicks {
-                l = add_wide3(l, half * f.torque, MOMENTUM_UNITS);
+                l = add_wide3(l, half * f.torque, MOMENTUM_SCALE);
                 store_wide(ANGULAR_MOMENTUM, replica, body, l);
             }
             let lf = momentum_of(l);
@@ -329,10 +329,10 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
         virial_diagonal.x, virial_diagonal.y, virial_diagonal.z, virial_off.x, virial_off.y, virial_off.z, 0.0, 0.0));
 }
 
-// A momentum as the integer next to it: the low word of the wide one.
+// A momentum as the integer next to it.
 fn to_fixed(momentum: f32) -> i32 {
     beyond_range = beyond_range || !(abs(momentum) < 32768.0);
-    return bitcast<i32>(to_wide(momentum, MOMENTUM_SUM_UNITS).x);
+    return i32(round(momentum * MOMENTUM_SUM_SCALE));
 }
 
 // The total momentum, from what `half_kick_and_sums` has left.
@@ -371,7 +371,7 @@ fn sum_over_threads(thread: u32, first: u32, mine: array<f32, HALF_SUMS>) {
 // v exp(-a e t) + F/m t exp(-a e t/2) sinh(x)/x, with `factors` = (exp(-a e t) - 1, impulse); without a barostat v + F t/m.
 fn kicked(velocity: Wide3, force: vec3<f32>, mass: f32, factors: vec2<f32>) -> Wide3 {
     let change = fma(vec3(factors.x), velocity_of(velocity), force * (factors.y / mass));
-    return add_wide3(velocity, change, VELOCITY_UNITS);
+    return add_wide3(velocity, change, VELOCITY_SCALE);
 }
 
 fn kick_factors(replica: u32) -> vec2<f32> {
@@ -379,7 +379,7 @@ fn kick_factors(replica: u32) -> vec2<f32> {
     if replicas[replica].ensemble != NPT {
         return vec2(0.0, half);
     }
-    let x = 0.5 * replicas[replica].coupling * of_wide(strain_rate, STRAIN_UNITS) * half;
+    let x = 0.5 * replicas[replica].coupling * of_wide(strain_rate) * STRAIN_UNIT * half;
     let decay = exponential_minus_one(-x);
     return vec2(decay * (2.0 + decay), half * (1.0 + decay) * sinh_over_argument(x));
 }
@@ -415,7 +415,7 @@ fn end_of_step(replica: u32, ends: bool) {
 fn kick_barostat(replica: u32, pressure: f32) {
     let acceleration = fma(-3.0 * pressure, replicas[replica].volume,
         fma(replicas[replica].coupling, twice_kinetic[0], virial_trace)) / replicas[replica].barostat_mass;
-    strain_rate = add_wide(strain_rate, to_wide(0.5 * replicas[replica].timestep * acceleration, STRAIN_UNITS));
+    strain_rate = add_wide(strain_rate, to_wide(0.5 * replicas[replica].timestep * acceleration, STRAIN_SCALE));
 }
 
 // Place of the set points (kT, pressure, their changes over the step that begins there) of a step, and behind it of what is due at it.
@@ -433,7 +433,7 @@ fn half_chain(replica: u32, thread: u32, number: u32, at_end: bool) {
     if ensemble == NPT || (ensemble == NVT && thread < 2u) {
         var kinetic: f32;
         if thread == 2u {
-            let rate = of_wide(strain_rate, STRAIN_UNITS);
+            let rate = of_wide(strain_rate) * STRAIN_UNIT;
             kinetic = replicas[replica].barostat_mass * rate * rate;
         } else {
             kinetic = twice_kinetic[thread];
@@ -444,8 +444,8 @@ fn half_chain(replica: u32, thread: u32, number: u32, at_end: bool) {
         replicas[replica].chains[thread] = chain;
         reduced_potential[thread] = reduced_potential_of(chain);
         if thread == 2u {
-            let rate = of_wide(strain_rate, STRAIN_UNITS);
-            strain_rate = add_wide(strain_rate, to_wide(rate * scale, STRAIN_UNITS));
+            let rate = of_wide(strain_rate) * STRAIN_UNIT;
+            strain_rate = add_wide(strain_rate, to_wide(rate * scale, STRAIN_SCALE));
         } else {
             twice_kinetic[thread] = kinetic * (1.0 + scale) * (1.0 + scale);
         }
@@ -477,7 +477,7 @@ fn propagate(chain: ptr<function, Chain>, kinetic: f32, kt: f32, duration: f32) 
         scale = fma(scale, factor, scale + factor);
         coupled *= (1.0 + factor) * (1.0 + factor);
         for (var link = 0u; link < 3u; link++) {
-            (*chain).eta[link] = add_wide((*chain).eta[link], to_wide(time * link_velocity(chain, link), CHAIN_UNITS));
+            (*chain).eta[link] = add_wide((*chain).eta[link], to_wide(time * link_velocity(chain, link), CHAIN_SCALE));
         }
         kick_link(chain, 0u, coupled, kt, time);
         kick_link(chain, 1u, coupled, kt, time);
@@ -487,7 +487,7 @@ fn propagate(chain: ptr<function, Chain>, kinetic: f32, kt: f32, duration: f32) 
 }
 
 fn link_velocity(chain: ptr<function, Chain>, link: u32) -> f32 {
-    return of_wide((*chain).velocity[link], CHAIN_UNITS);
+    return of_wide((*chain).velocity[link]) * CHAIN_UNIT;
 }
 
 // v -> (v d + a) d with d the drag of the next link, written as an increment.
@@ -504,7 +504,7 @@ fn kick_link(chain: ptr<function, Chain>, link: u32, kinetic: f32, kt: f32, time
     }
     let push = 0.5 * time * force / (*chain).masses[link];
     let change = fma(own * drag, 2.0 + drag, push * (1.0 + drag));
-    (*chain).velocity[link] = add_wide((*chain).velocity[link], to_wide(change, CHAIN_UNITS));
+    (*chain).velocity[link] = add_wide((*chain).velocity[link], to_wide(change, CHAIN_SCALE));
 }
 
 // g eta_1 + eta_2 + eta_3.
@@ -512,19 +512,19 @@ fn reduced_potential_of(chain: Chain) -> f32 {
     if chain.masses.w <= 0.0 {
         return 0.0;
     }
-    return fma(chain.masses.w, of_wide(chain.eta[0], CHAIN_UNITS),
-        of_wide(chain.eta[1], CHAIN_UNITS) + of_wide(chain.eta[2], CHAIN_UNITS));
+    return fma(chain.masses.w, of_wide(chain.eta[0]) * CHAIN_UNIT,
+        of_wide(chain.eta[1]) * CHAIN_UNIT + of_wide(chain.eta[2]) * CHAIN_UNIT);
 }
 
 fn scale_velocities(replica: u32, thread: u32) {
     for (var body = thread; body < N_BODIES; body += 256u) {
         var velocity = load_wide(VELOCITY, replica, body);
-        velocity = add_wide3(velocity, -drift_velocity, VELOCITY_UNITS);
-        velocity = add_wide3(velocity, velocity_of(velocity) * end_scale[0], VELOCITY_UNITS);
+        velocity = add_wide3(velocity, -drift_velocity, VELOCITY_SCALE);
+        velocity = add_wide3(velocity, velocity_of(velocity) * end_scale[0], VELOCITY_SCALE);
         store_wide(VELOCITY, replica, body, velocity);
         if tables[BODIES + body * BODY_WORDS + 2u] != POINT {
             let l = load_wide(ANGULAR_MOMENTUM, replica, body);
-            store_wide(ANGULAR_MOMENTUM, replica, body, add_wide3(l, momentum_of(l) * end_scale[1], MOMENTUM_UNITS));
+            store_wide(ANGULAR_MOMENTUM, replica, body, add_wide3(l, momentum_of(l) * end_scale[1], MOMENTUM_SCALE));
         }
     }
 }
@@ -583,10 +583,10 @@ fn begin_step(replica: u32) {
         kick_barostat(replica, entry.y);
         reduced += reduced_potential[2];
         let before = replicas[replica].volume;
-        half_strain = 0.5 * of_wide(strain_rate, STRAIN_UNITS) * dt;
-        let log_growth = add_wide(replicas[replica].log_growth, to_wide(2.0 * half_strain, STRAIN_UNITS));
+        half_strain = 0.5 * of_wide(strain_rate) * STRAIN_UNIT * dt;
+        let log_growth = add_wide(replicas[replica].log_growth, to_wide(2.0 * half_strain, STRAIN_SCALE));
         replicas[replica].log_growth = log_growth;
-        new_growth = exponential(of_wide(log_growth, STRAIN_UNITS));
+        new_growth = exponential(of_wide(log_growth) * STRAIN_UNIT);
         let volume = replicas[replica].volume_at_start * new_growth * new_growth * new_growth;
         replicas[replica].volume = volume;
         // The first half of the work uses the volume before the drift, the second that after it.
@@ -597,7 +597,7 @@ fn begin_step(replica: u32) {
     }
     begin_kick = kick_factors(replica);
     work = fma(entry.z, reduced, work);
-    replicas[replica].set_point_work = add_wide(replicas[replica].set_point_work, to_wide(work, WORK_UNITS));
+    replicas[replica].set_point_work = add_wide(replicas[replica].set_point_work, to_wide(work, WORK_SCALE));
     if beyond_range {
         out_of_range(replica, 0u);
     }
@@ -627,7 +627,7 @@ fn move_bodies(replica: u32, thread: u32) {
             reciprocal_forces[index] = 0;
         }
         var velocity = load_wide(VELOCITY, replica, body);
-        velocity = add_wide3(velocity, velocity_of(velocity) * begin_scale[0], VELOCITY_UNITS);
+        velocity = add_wide3(velocity, velocity_of(velocity) * begin_scale[0], VELOCITY_SCALE);
         velocity = kicked(velocity, f.force, table_float(entry + 3u), begin_kick);
         store_wide(VELOCITY, replica, body, velocity);
         let d = velocity_of(velocity) * drift_time;
@@ -635,7 +635,7 @@ fn move_bodies(replica: u32, thread: u32) {
         if !(max(max(abs(d.x), abs(d.y)), abs(d.z)) < 0.49) {
             out_of_range(replica, body);
         }
-        store_wide(UNWRAPPED, replica, body, add_wide3(load_wide(UNWRAPPED, replica, body), d, LENGTH_UNITS));
+        store_wide(UNWRAPPED, replica, body, add_wide3(load_wide(UNWRAPPED, replica, body), d, LENGTH_SCALE));
         let s = vec3(dot3(row_a, d), dot3(row_b, d), dot3(row_c, d)) * to_middle;
         let centre = bitcast<vec3<i32>>(bodies[body_word(CENTRE, replica, body)].xyz) + vec3<i32>(round(s));
         bodies[body_word(CENTRE, replica, body)] = vec4(bitcast<vec3<u32>>(centre), 0u);
@@ -643,8 +643,8 @@ fn move_bodies(replica: u32, thread: u32) {
             farthest = max(farthest, place_atom(replica, first, centre, edge_a, edge_b, edge_c));
         } else {
             var l = load_wide(ANGULAR_MOMENTUM, replica, body);
-            l = add_wide3(l, momentum_of(l) * begin_scale[1], MOMENTUM_UNITS);
-            l = add_wide3(l, 0.5 * dt * f.torque, MOMENTUM_UNITS);
+            l = add_wide3(l, momentum_of(l) * begin_scale[1], MOMENTUM_SCALE);
+            l = add_wide3(l, 0.5 * dt * f.torque, MOMENTUM_SCALE);
             var q = orientation_of(replica, body);
             rotate_freely(replica, body, &q, &l, inverse_moments(kind), dt);
             store_wide(ANGULAR_MOMENTUM, replica, body, l);
@@ -723,7 +723,7 @@ fn turn_about(
     var about = momentum;
     about[k] = 0.0;
     let change = fma(vec3(sine(2.0 * half_angle)), across, (-2.0 * whole_sine * whole_sine) * about);
-    *l = add_wide3(*l, change, MOMENTUM_UNITS);
+    *l = add_wide3(*l, change, MOMENTUM_SCALE);
 }
 
 // The lists hold as long as no pair can have come from beyond their reach: growth/growth at build x reach - 2 d > cutoff.

@@ -11,7 +11,7 @@ fn self_test(@builtin(global_invocation_id) id: vec3<u32>) {
     let square = point.y * point.y;
     var sum = vec2(0u, 0x00010000u);
     for (var k = 0u; k < ADDITIONS; k++) {
-        sum = add_wide(sum, to_wide(point.z, CHAIN_UNITS));
+        sum = add_wide(sum, to_wide(point.z, CHAIN_SCALE));
     }
     let at = id.x * ANSWERS;
     answers[at] = bitcast<u32>(exp2(point.x));
@@ -23,6 +23,6 @@ fn self_test(@builtin(global_invocation_id) id: vec3<u32>) {
     answers[at + 5u] = bitcast<u32>(fma(point.y, point.y, -square));
     answers[at + 6u] = sum.x;
     answers[at + 7u] = sum.y;
-    answers[at + 8u] = bitcast<u32>(of_wide(sum, CHAIN_UNITS));
+    answers[at + 8u] = bitcast<u32>(of_wide(sum) * CHAIN_UNIT);
     answers[at + 9u] = bitcast<u32>(i32(round(point.w)));
 }

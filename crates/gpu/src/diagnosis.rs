@@ -692,7 +692,7 @@ mod tests {
         };
         let found = check(
             &amd(),
-            &["a card of AMD", "/dev/dri/renderD128", "mesa-vulkan-drivers"],
+            &["card of AMD", "/dev/dri/renderD128", "mesa-vulkan-drivers"],
             &["NVIDIA", "no sign"],
         );
         assert!(found.has_card);
@@ -700,7 +700,7 @@ mod tests {
         check(&tree, &["no Vulkan driver for it"], &[]);
         let tree = tree.file("/usr/lib/libvulkan_radeon.so", "");
         check(&tree, &["are there too", "/dev/dri/renderD128", "`render`"], &["mesa-vulkan-drivers"]);
-        check(&Tree::new().file("/dev/kfd", ""), &["a card of AMD is there (/dev/kfd)"], &[]);
+        check(&Tree::new().file("/dev/kfd", ""), &["card of AMD is there (/dev/kfd)"], &[]);
         let nouveau = Tree::new()
             .file("/dev/dri/renderD128", "")
             .file("/sys/class/drm/renderD128/device/vendor", "0x10de\n");

@@ -1,6 +1,9 @@
-//! What words that host and device share mean. The shaders have every number here as a constant of the same name.
+//! What words that host and device share mean. The shaders have every number here as a constant of the same name; of the units
+//! `VELOCITY_UNITS`, say, 2^units as `VELOCITY_SCALE` and its inverse as `VELOCITY_UNIT`.
 
-/// Low and high words: a wide integer counts in 2^-units.
+use std::fmt::Write;
+
+/// Binary digits behind the point of wide integers: they count in 2^-units.
 pub mod units {
     /// Velocities: 2^-40 A/ps, up to 8e6 A/ps. A thermal velocity is some 5 A/ps: 2e-13 of it.
     pub const VELOCITY_UNITS: i32 = 40;
@@ -93,10 +96,25 @@ pub(crate) fn constants() -> String {
     let mut text = String::new();
     macro_rules! write_all {
         ($type:literal: $($module:ident::{$($name:ident),+}),+) => {
-            $($(text += &format!("const {}: {} = {};\n", stringify!($name), $type, $module::$name);)+)+
+            $($(let _ = writeln!(text, "const {}: {} = {};", stringify!($name), $type, $module::$name);)+)+
         };
     }
-    write_all!("i32": units::{VELOCITY_UNITS, MOMENTUM_UNITS, CHAIN_UNITS, STRAIN_UNITS, WORK_UNITS, LENGTH_UNITS});
+    let units = [
+        ("VELOCITY", units::VELOCITY_UNITS),
+        ("MOMENTUM", units::MOMENTUM_UNITS),
+        ("CHAIN", units::CHAIN_UNITS),
+        ("STRAIN", units::STRAIN_UNITS),
+        ("WORK", units::WORK_UNITS),
+        ("LENGTH", units::LENGTH_UNITS),
+    ];
+    for (name, units) in units {
+        let scale = 2f64.powi(units);
+        let _ = writeln!(
+            text,
+            "const {name}_SCALE: f32 = {scale:e}f;\nconst {name}_UNIT: f32 = {:e}f;",
+            1.0 / scale
+        );
+    }
     write_all!("u32":
         header::{LIST_CAPACITY, N_REPLICAS, LAST_STEP, COMMAND},
         command::{STEP, EVALUATE},
