@@ -1,7 +1,8 @@
 //! What one step of one replica costs at least: lane operations and bytes of each kernel, to hold its measured time against.
 //!
 //! A lane operation is one instruction of one lane: an addition, a product, a fused product and sum, a load from workgroup memory. The
-//! counts per pair, mesh point and body are counted from the shaders, without address arithmetic: they are floors.
+//! counts per pair, mesh point and body are counted from the shaders, without address arithmetic: they are floors. Compiled code has two to
+//! seven times as many instructions (`benches/results/2026-11-21-gpu-prediction.md`).
 
 use vitrion_shaders::dimensions::MOLECULE_PARTIALS;
 use vitrion_shaders::fourier::passes;
