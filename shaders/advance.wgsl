@@ -331,7 +331,7 @@ fn half_kick_and_sums(replica: u32, thread: u32, kicks: bool) {
 
 // A momentum as the integer next to it.
 fn to_fixed(momentum: f32) -> i32 {
-    beyond_range = beyond_range || !(abs(momentum) < 32768.0);
+    beyond_range = beyond_range || reaches(momentum, 32768.0);
     return i32(round(momentum * MOMENTUM_SUM_SCALE));
 }
 
@@ -632,7 +632,7 @@ fn move_bodies(replica: u32, thread: u32) {
         store_wide(VELOCITY, replica, body, velocity);
         let d = velocity_of(velocity) * drift_time;
         // Half an angstrom a step is far beyond any sound time step.
-        if !(max(max(abs(d.x), abs(d.y)), abs(d.z)) < 0.49) {
+        if any_reaches(d, 0.49) {
             out_of_range(replica, body);
         }
         store_wide(UNWRAPPED, replica, body, add_wide3(load_wide(UNWRAPPED, replica, body), d, LENGTH_SCALE));
@@ -702,7 +702,7 @@ fn turn_about(
 ) {
     let momentum = momentum_of(*l);
     let half_angle = 0.5 * momentum[k] * inverse[k] * time;
-    if !(abs(half_angle) < 0.5) {
+    if reaches(half_angle, 0.5) {
         out_of_range(replica, body);
         return;
     }

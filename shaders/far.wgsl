@@ -133,7 +133,7 @@ fn gather(replica: u32, plane: u32, atom: u32) {
     let gradient = columns3(replicas[replica].reciprocal[0].xyz, replicas[replica].reciprocal[1].xyz,
         replicas[replica].reciprocal[2].xyz, slopes);
     let force = -FORCE_UNITS * table_float(ATOM_CHARGES + atom) * gradient;
-    if !(max(max(abs(force.x), abs(force.y)), abs(force.z)) < FORCE_LIMIT) {
+    if any_reaches(force, FORCE_LIMIT) {
         atomicOr(&replicas[replica].status, FORCE_RANGE);
         atomicMin(&replicas[replica].strong_atom, atom);
         return;

@@ -25,4 +25,12 @@ fn self_test(@builtin(global_invocation_id) id: vec3<u32>) {
     answers[at + 7u] = sum.y;
     answers[at + 8u] = bitcast<u32>(of_wide(sum) * CHAIN_UNIT);
     answers[at + 9u] = bitcast<u32>(i32(round(point.w)));
+    // Numbers out of range are noticed, and only they: 1 for one that is too large, 2 for NaN, 4 for those before.
+    answers[at + 10u] = select(0u, 4u, beyond_range);
+    beyond_range = false;
+    _ = to_wide(point.y * 1e20, CHAIN_SCALE);
+    answers[at + 10u] |= select(0u, 1u, beyond_range);
+    beyond_range = false;
+    _ = to_wide(bitcast<f32>(bitcast<u32>(point.w) | 0x7fc00000u), CHAIN_SCALE);
+    answers[at + 10u] |= select(0u, 2u, beyond_range);
 }

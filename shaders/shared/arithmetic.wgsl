@@ -1,5 +1,15 @@
 // Functions that every driver computes alike but for the rounding of exp2 and of fma, which the self-test of the device measures.
 
+// |x| is not below the limit, or x is not finite: by its bits, since a compiler may take it that there is neither NaN nor infinity, and
+// max(NaN, 1) may be 1.
+fn reaches(x: f32, limit: f32) -> bool {
+    return bitcast<u32>(abs(x)) >= bitcast<u32>(limit);
+}
+
+fn any_reaches(v: vec3<f32>, limit: f32) -> bool {
+    return any(bitcast<vec3<u32>>(abs(v)) >= vec3(bitcast<u32>(limit)));
+}
+
 // exp(x). Where fma rounds once, the rounding of x log2(e) is put right to first order and about 1e-7 relative is left; where it
 // rounds twice, `rest` is all but zero and the error grows by 6e-8 |x|.
 fn exponential(x: f32) -> f32 {

@@ -13,7 +13,7 @@ fn add_wide(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
 fn to_wide(x: f32, scale: f32) -> vec2<u32> {
     let size = round(abs(x) * scale);
     // 2^62.
-    beyond_range = beyond_range || !(size < 4.611686e18);
+    beyond_range = beyond_range || reaches(size, 4.611686018427388e18);
     let high = floor(size * 2.3283064365386963e-10);
     let low = u32(fma(high, -4294967296.0, size));
     // Minus it if x is negative.

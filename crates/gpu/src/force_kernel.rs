@@ -116,7 +116,7 @@ impl GpuForceKernel {
         }
     }
 
-    fn collect(&self, forces: &mut [DVec3]) -> Result<(), GpuError> {
+    fn collect(&self, forces: &mut [DVec3]) -> Result<(), ForceError> {
         let pair: Vec<[f32; 4]> = self.system.read("forces")?;
         let mesh: Vec<[i32; 3]> = self.system.read("reciprocal_forces")?;
         let mesh: Vec<DVec3> =
@@ -127,6 +127,9 @@ impl GpuForceKernel {
         for (atom, force) in forces.iter_mut().enumerate() {
             let [x, y, z, _] = pair[atom].map(f64::from);
             *force = DVec3::new(x, y, z) + mesh[atom] - net * (self.charges[atom].powi(2) / squares);
+            if !force.is_finite() {
+                return Err(ForceError::NotFinite { atom });
+            }
         }
         Ok(())
     }

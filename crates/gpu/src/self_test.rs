@@ -16,6 +16,8 @@ use crate::device::Device;
 use crate::error::GpuError;
 use crate::read_back::{Part, ReadBack};
 
+/// A number that is too large (1) and one that is not finite (2) are noticed, others (4) are not.
+const NOTICED: u32 = 3;
 /// Number of points: a workgroup of the kernel.
 const POINTS: usize = 64;
 
@@ -83,6 +85,7 @@ struct Answers {
     sum: [u32; 2],
     narrowed: f32,
     rounded: i32,
+    noticed: u32,
 }
 
 impl Answers {
@@ -98,6 +101,7 @@ impl Answers {
             sum: [words[6], words[7]],
             narrowed: real(8),
             rounded: words[9].cast_signed(),
+            noticed: words[10],
         }
     }
 }
@@ -176,6 +180,12 @@ fn judge(points: &[[f32; 4]], answers: &[Answers]) -> Result<SelfTest, String> {
         if a.rounded != even {
             return Err(format!("round({w}) is {} instead of {even}", a.rounded));
         }
+        if a.noticed != NOTICED {
+            return Err(format!(
+                "numbers that are too large or not finite are not told from others (bits {})",
+                a.noticed
+            ));
+        }
     }
     for Measured { quantity, error, limit } in found.measured() {
         if error.is_nan() || error > limit {
@@ -253,6 +263,7 @@ mod tests {
                 sum: [sum as u32, (sum >> 32) as u32],
                 narrowed: (sum as f64 * 2f64.powi(-CHAIN_UNITS)) as f32,
                 rounded: w.round_ties_even() as i32,
+                noticed: NOTICED,
             }
         };
         points().iter().map(answer).collect()
@@ -269,7 +280,7 @@ mod tests {
             judge(&points(), &answers).unwrap_err()
         };
         // exp2 off by 100 ulp where 41 are allowed; the others by a digit, a carry, a tie, a point of its own.
-        let cases: [(&str, Spoil); 9] = [
+        let cases: [(&str, Spoil); 10] = [
             ("exp2", |a| a.exp2 *= 1.0 + 100.0 * f32::EPSILON),
             ("exponential", |a| a.exponential *= 1.0 + 1e-5),
             ("1/sqrt", |a| a.inverse_sqrt *= 1.0 + 4.0 * f32::EPSILON),
@@ -279,6 +290,7 @@ mod tests {
             ("additions", |a| a.sum[1] += 1),
             ("becomes", |a| a.narrowed *= 1.0 + 4.0 * f32::EPSILON),
             ("round", |a| a.rounded += 1),
+            ("not finite", |a| a.noticed = 1),
         ];
         for (name, spoil) in cases {
             let finding = spoilt(spoil);

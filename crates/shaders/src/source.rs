@@ -37,7 +37,7 @@ const SELF_TEST: File = file!("self_test.wgsl");
 /// How often the self-test adds a number to a wide integer.
 pub const ADDITIONS: u32 = 1000;
 /// Answers of the self-test at each point.
-pub const ANSWERS: usize = 10;
+pub const ANSWERS: usize = 11;
 
 /// The whole source of a kernel, and which piece of it comes from where.
 #[derive(Clone, Debug, PartialEq)]
