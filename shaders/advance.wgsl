@@ -1,7 +1,7 @@
 // Fourth dispatch: one workgroup a replica ends a step and begins the next. Ending: half kick, barostat, thermostat chains.
 // Beginning: chains, barostat, half kick, drift and rotation, new atom positions, and whether the lists still hold.
 // Both halves store what they have, so that a run has the same bits wherever it is cut into chunks. Within a dispatch threads tell one
-// another by workgroup memory alone; a body's words are always those of one thread.
+// another by workgroup memory alone; a body's words are written by one thread, and read by another only where centres are sampled.
 //
 // What is summed over many steps (velocities, angular momenta, chains, strain, work) is a wide integer (`wide.wgsl`). Increments are f32.
 //
@@ -48,14 +48,19 @@ var<workgroup> drift_velocity: vec3<f32>;
 // Less one of the decay, and impulse, of a half kick under the barostat: at the end and at the beginning of a step.
 var<workgroup> end_kick: vec2<f32>;
 var<workgroup> begin_kick: vec2<f32>;
-// Centres move by this time times their velocity (ps); the cell to which they move; strain of half a step.
+// Centres move by this time times their velocity (ps); the cell to which they move, and that half-way.
 var<workgroup> drift_time: f32;
 var<workgroup> new_growth: f32;
-var<workgroup> half_strain: f32;
+var<workgroup> middle_growth: f32;
+// 1 once a thread has found something out of range.
+var<workgroup> trouble: atomic<u32>;
 
 const ENDS: u32 = 1u;
 const BEGINS: u32 = 2u;
 const SUMS_AFRESH: u32 = 4u;
+// At the end of a step: it counts; centres were sampled.
+const COUNTS: u32 = 1u;
+const SAMPLES: u32 = 2u;
 
 @compute @workgroup_size(256)
 fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -63,6 +68,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     if thread == 0u {
         run_flags = what_to_do(replica);
         atomicStore(&largest_displacement, 0u);
+        atomicStore(&trouble, 0u);
         step_done = replicas[replica].step;
         strain_rate = replicas[replica].strain_rate;
         twice_kinetic[0] = replicas[replica].twice_translational;
@@ -93,12 +99,22 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
         }
         scale_velocities(replica, thread);
         sample_centres(replica, thread);
-        // Nobody counts on before everybody has looked at the count.
+        // Nobody counts on before everybody has looked at the count, and a step in which something went wrong does not count.
         workgroupBarrier();
         if thread == 0u {
-            step_done += 1u;
+            let good = atomicLoad(&trouble) == 0u;
+            let samples = bitcast<vec4<u32>>(stream[set_point(replica, step_done + 1u) + 1u]).y != 0u;
+            run_flags = select(0u, COUNTS, good) | select(0u, SAMPLES, samples);
+            step_done += select(0u, 1u, good);
         }
-        workgroupBarrier();
+        let ended = workgroupUniformLoad(&run_flags);
+        if (ended & COUNTS) == 0u {
+            return;
+        }
+        if (ended & SAMPLES) != 0u {
+            // Other threads have read what the owners of the bodies will write.
+            storageBarrier();
+        }
     }
     if begins {
         half_chain(replica, thread, step_done, false);
@@ -450,7 +466,7 @@ fn half_chain(replica: u32, thread: u32, number: u32, at_end: bool) {
             twice_kinetic[thread] = kinetic * (1.0 + scale) * (1.0 + scale);
         }
         if beyond_range {
-            out_of_range(replica, 0u);
+            no_body_out_of_range(replica);
         }
     }
     if at_end {
@@ -571,7 +587,7 @@ fn begin_step(replica: u32) {
     let dt = replicas[replica].timestep;
     drift_time = dt;
     new_growth = replicas[replica].growth;
-    half_strain = 0.0;
+    middle_growth = new_growth;
     let ensemble = replicas[replica].ensemble;
     if ensemble == NVE {
         begin_kick = vec2(0.0, 0.5 * dt);
@@ -583,7 +599,9 @@ fn begin_step(replica: u32) {
         kick_barostat(replica, entry.y);
         reduced += reduced_potential[2];
         let before = replicas[replica].volume;
-        half_strain = 0.5 * of_wide(strain_rate) * STRAIN_UNIT * dt;
+        let half_strain = 0.5 * of_wide(strain_rate) * STRAIN_UNIT * dt;
+        // Half-way between the cells before and after.
+        middle_growth = new_growth * exponential(half_strain);
         let log_growth = add_wide(replicas[replica].log_growth, to_wide(2.0 * half_strain, STRAIN_SCALE));
         replicas[replica].log_growth = log_growth;
         new_growth = exponential(of_wide(log_growth) * STRAIN_UNIT);
@@ -599,21 +617,19 @@ fn begin_step(replica: u32) {
     work = fma(entry.z, reduced, work);
     replicas[replica].set_point_work = add_wide(replicas[replica].set_point_work, to_wide(work, WORK_SCALE));
     if beyond_range {
-        out_of_range(replica, 0u);
+        no_body_out_of_range(replica);
     }
 }
 
 fn move_bodies(replica: u32, thread: u32) {
     let dt = replicas[replica].timestep;
-    // Half-way between the cells before and after.
-    let middle = select(new_growth, replicas[replica].growth * exponential(half_strain), replicas[replica].ensemble == NPT);
     let row_a = replicas[replica].reciprocal_at_start[0].xyz;
     let row_b = replicas[replica].reciprocal_at_start[1].xyz;
     let row_c = replicas[replica].reciprocal_at_start[2].xyz;
     let edge_a = replicas[replica].edges_at_start[0].xyz * new_growth;
     let edge_b = replicas[replica].edges_at_start[1].xyz * new_growth;
     let edge_c = replicas[replica].edges_at_start[2].xyz * new_growth;
-    let to_middle = 4294967296.0 / middle;
+    let to_middle = 4294967296.0 / middle_growth;
     let to_new = 4294967296.0 / new_growth;
     var farthest = 0.0;
     for (var body = thread; body < N_BODIES; body += 256u) {
@@ -664,8 +680,15 @@ fn move_bodies(replica: u32, thread: u32) {
 }
 
 fn out_of_range(replica: u32, body: u32) {
-    atomicOr(&replicas[replica].status, OUT_OF_RANGE);
+    no_body_out_of_range(replica);
     atomicMin(&replicas[replica].stray_body, body);
+}
+
+// A chain, the strain or the work: without a body, the host knows.
+fn no_body_out_of_range(replica: u32) {
+    atomicOr(&replicas[replica].status, OUT_OF_RANGE);
+    atomicStore(&trouble, 1u);
+    beyond_range = false;
 }
 
 // Writes an atom's position; returns the square of its displacement since the lists were built.

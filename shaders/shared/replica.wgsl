@@ -17,7 +17,7 @@ struct Replica {
     // has raised a moment ago is no business of theirs, so the report does not depend on which came first.
     standing: u32,
     // What the bits are about: entries that the longest list needs (the largest); atom times N_SPECIES plus species of the other of a
-    // close pair, body that moves too fast or is not finite, atom whose mesh force exceeds its range (the smallest of each).
+    // close pair, body that moves too fast or is not finite (none if it is a chain, the strain or the work), atom whose mesh force exceeds its range (the smallest of each).
     list_needed: atomic<u32>,
     close_pair: atomic<u32>,
     stray_body: atomic<u32>,

@@ -188,7 +188,8 @@ fn stresses_of_all_ions_add_up_to_the_pressure_tensor_with_the_tail() {
     }
 }
 
-/// Half of each pair beyond the cutoff to each end: an ion without dispersion has no share in the tail, potassium has.
+/// Half of each pair beyond the cutoff to each end: calcium, which has walls alone, has little of what
+/// potassium has, and of the other sign.
 #[test]
 fn each_ion_has_the_tail_of_its_own_pairs() {
     let mut sample = Sample::stored("ckn66", 5.0);

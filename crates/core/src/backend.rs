@@ -224,6 +224,17 @@ pub enum BackendError {
         /// Body (from 0).
         body: usize,
     },
+    /// Something that belongs to no body is out of range.
+    #[error(
+        "replica {replica}, step {step}: a thermostat, the barostat or the work of the set points has left its range; use a shorter time step, \
+         longer periods, or a relaxed start"
+    )]
+    ExtendedVariables {
+        /// Replica.
+        replica: usize,
+        /// Step.
+        step: u64,
+    },
     /// The device that executes the dynamics has failed.
     #[error("{message}")]
     Device {

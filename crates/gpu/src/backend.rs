@@ -209,6 +209,12 @@ impl GpuBackend {
                 *sum += seconds / steps as f64;
             }
         }
+        let replicas: Vec<Replica> = self.system.read("replicas")?;
+        if replicas.iter().any(|replica| replica.status != 0) {
+            // Its kernels have not run.
+            let message = "a replica stood still while its kernels were timed".to_owned();
+            return Err(BackendError::Device { message });
+        }
         self.state.step += steps;
         self.synchronize()?;
         Ok(Some(sums))
@@ -231,6 +237,10 @@ impl GpuBackend {
                 let found = format!("a {name} of {found:e} in replica {replica}");
                 return Err(BackendError::mismatch(found, format!("room for {limit:e} on the GPU")));
             }
+        }
+        if let Some(body) = convert::body_beyond_range(&self.topology, state) {
+            let (replica, body) = (body / state.n_bodies, body % state.n_bodies);
+            return Err(BackendError::NotFinite { replica, step: state.step, body });
         }
         let dimensions = self.system.dimensions();
         let cutoff = dimensions.short_range_cutoff.max(dimensions.coulomb_cutoff);
@@ -370,7 +380,11 @@ impl GpuBackend {
         } else if replica.status & status::FORCE_RANGE != 0 {
             ForceError::NotFinite { atom: replica.strong_atom as usize }
         } else {
-            let error = BackendError::NotFinite { replica: index, step, body: replica.stray_body as usize };
+            let error = if replica.stray_body == u32::MAX {
+                BackendError::ExtendedVariables { replica: index, step }
+            } else {
+                BackendError::NotFinite { replica: index, step, body: replica.stray_body as usize }
+            };
             return Some(Failure { possible, error });
         };
         let error = BackendError::Forces { replica: index, step, source };

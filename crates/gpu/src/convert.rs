@@ -115,6 +115,18 @@ pub fn beyond_range(extended: &ExtendedVariables) -> Option<(&'static str, f64, 
     of_chains.chain(others).find(too_large).map(|(name, x, units)| (name, x, 0.5 * wide_range(units)))
 }
 
+/// The first body (counted over all replicas) whose velocity, angular momentum or unwrapped centre its integer cannot hold.
+pub fn body_beyond_range(topology: &Topology, state: &State) -> Option<usize> {
+    let holds = |v: DVec3, units: i32| v.abs().max_element() < 0.5 * wide_range(units);
+    (0..state.centre.len()).find(|&body| {
+        let is_rigid = topology.bodies[body % state.n_bodies].rigid_kind.is_some();
+        let momentum = || angular_momentum(state.orientation[body], state.quaternion_momentum[body]);
+        !holds(state.velocity[body], VELOCITY_UNITS)
+            || !holds(state.unwrapped[body], LENGTH_UNITS)
+            || (is_rigid && !holds(momentum(), MOMENTUM_UNITS))
+    })
+}
+
 /// Extended variables from the device's words.
 pub fn extended(replica: &Replica) -> ExtendedVariables {
     let [translation, rotation, barostat] = replica.chains.each_ref().map(chain);

@@ -192,6 +192,13 @@ impl Device {
         Self::open_requested(Request::Faster)
     }
 
+    /// Opens the adapter of this number in the list of [`adapters`], whatever the environment says: to look at it, not to run on it.
+    pub fn open_listed(index: usize) -> Result<Self, GpuError> {
+        let all = all_adapters();
+        let adapter = all.get(index).ok_or_else(no_adapter)?;
+        Self::open_adapter(adapter, AdapterSummary::of(adapter), "to look at it".to_owned())
+    }
+
     fn open_requested(request: Request) -> Result<Option<Self>, GpuError> {
         let all = all_adapters();
         let summaries: Vec<AdapterSummary> = all.iter().map(AdapterSummary::of).collect();

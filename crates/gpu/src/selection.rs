@@ -345,10 +345,13 @@ fn visible(candidates: &[Candidate], environment: &Environment) -> Result<Option
                     .to_owned(),
             ));
         } else if entry.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("GPU-")) {
+            if cards.is_empty() {
+                continue;
+            }
             let address = by_uuid(entry, environment).map_err(error)?;
             let here = |i: &usize| candidates[*i].vendor == NVIDIA && candidates[*i].address == Some(address);
             let card: Vec<usize> = (0..candidates.len()).filter(here).collect();
-            if card.is_empty() && !cards.is_empty() {
+            if card.is_empty() {
                 return Err(error(format!(
                     "`{entry}` is the card at {address}, which no driver of a GPU shows here"
                 )));
@@ -386,7 +389,7 @@ fn by_uuid(start: &str, environment: &Environment) -> Result<PciAddress, String>
     match fitting.as_slice() {
         [card] => Ok(card.address),
         [] if environment.nvidia_cards.is_empty() => Err(
-            "UUIDs are looked up in /proc/driver/nvidia/gpus, which is not here; give numbers, or the card's PCI address as `device`"
+            "UUIDs are looked up in /proc/driver/nvidia/gpus, which is not here; give numbers in the order of PCI addresses, or unset it"
                 .to_owned(),
         ),
         [] => Err(format!(

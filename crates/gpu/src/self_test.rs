@@ -106,14 +106,13 @@ impl Answers {
     }
 }
 
-/// Arguments: exponents from -20 to 3, positive numbers over the whole range that squares of distances and masses have, numbers of
-/// either sign to add up, halves to round.
+/// Arguments: exponents from -20 to 3, positive numbers from 1e-3 to 1e4 as squares of distances and masses are, numbers of either sign to
+/// add up, halves to round.
 fn points() -> Vec<[f32; 4]> {
     (0..POINTS)
         .map(|k| {
             let t = k as f32 / (POINTS - 1) as f32;
-            // Three digits more than f32 shows in a square.
-            let y = (1.0 + 0.618_034 * k as f32).powf(2.5) * 1e-3 + 1e-6;
+            let y = 1e-3 * 10f32.powf(7.0 * t);
             let z = (t - 0.5) * 3.7e-3 * (1 + k % 7) as f32;
             [23.0f32.mul_add(t, -20.0), y, z, k as f32 - 31.5]
         })

@@ -379,7 +379,8 @@ impl System {
             Kernel::Kspace => [d.column_groups(), d.replicas],
             Kernel::Far => [d.grid[0], d.replicas],
             Kernel::Advance => [d.replicas, 1],
-            Kernel::GrowLists => [d.molecules, d.replicas],
+            // No device takes more in one direction than this.
+            Kernel::GrowLists => [d.molecules.min(65_535), d.replicas],
             Kernel::SelfTest => [1, 1],
         };
         [x as u32, y as u32]

@@ -17,6 +17,8 @@
 //!   array being held for one;
 //! * fma(x, y, z) does not have it, whatever its operands; where a constant factor is 1 it is an addition, where z is a
 //!   constant zero it is a product, as compilers simplify it;
+//!   An accumulator that begins with zero is taken for a sum, although its first fma is a product where a loop is unrolled: added to
+//!   something after a single term it would be a bare one;
 //! * conversions between integers and reals end it, integer arithmetic on the bits of a real ends it, and so do sums, round,
 //!   floor, ceil, trunc, sign, step, exp2, log2, inverseSqrt, and sqrt, whose precision in Vulkan is that of 1/inverseSqrt
 //!   (<https://docs.vulkan.org/spec/latest/appendices/spirvenv.html#spirvenv-precision-operation>).
@@ -26,7 +28,8 @@
 //! own affair, as `pow` and `sin`.
 //!
 //! This proof is the guarantee: software devices (lavapipe) fuse nothing, so that on them variants agree whatever is written.
-//! It holds against contraction, which every driver may do by default; not against a driver that reassociates sums.
+//! It holds against contraction, which every driver may do by default; not against a driver that reassociates sums, nor against one that makes
+//! fma a product and a sum (the self-test of a device says "rounds twice") and contracts these with their neighbours afterwards.
 
 use std::collections::BTreeSet;
 

@@ -13,7 +13,7 @@ pub mod units {
     pub const CHAIN_UNITS: i32 = 40;
     /// Logarithm of the cell's growth, and its rate: 2^-48, up to 3e4.
     pub const STRAIN_UNITS: i32 = 48;
-    /// Work of moving set points: 2^-28 u A^2/ps^2, up to 3e10 (three per cent of a degree for each of 10^12 atoms less than that).
+    /// Work of moving set points: 2^-28 u A^2/ps^2, up to 3e10: 10,000 K for each of a million atoms and their chains.
     pub const WORK_UNITS: i32 = 28;
     /// Unwrapped centres: 2^-32 angstrom.
     pub const LENGTH_UNITS: i32 = 32;
@@ -25,8 +25,8 @@ pub mod header {
     pub const LIST_CAPACITY: u32 = 0;
     /// Replicas on the device.
     pub const N_REPLICAS: u32 = 1;
-    /// Low word of the step at which replicas rest. Two chunks of steps are under way at a time: the host moves it on
-    /// while the second is being counted.
+    /// Low word of the step at which replicas rest. Two chunks of steps are under way at a time: the host moves it on in the queue,
+    /// between the two.
     pub const LAST_STEP: u32 = 2;
     /// What the dispatches that follow are for: [`super::command`].
     pub const COMMAND: u32 = 3;

@@ -12,7 +12,8 @@ use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
 use vitrion_gpu as gpu;
 use vitrion_gpu::build::GpuBuildError;
-use vitrion_gpu::device::Device;
+use vitrion_gpu::device::{AdapterSummary, Device};
+use vitrion_gpu::diagnosis::Diagnosis;
 use vitrion_gpu::error::GpuError;
 use vitrion_trajectory::lammps_data::{self, LammpsSystem};
 
@@ -132,7 +133,11 @@ pub fn build_backend(
         BackendChoice::Auto => {
             // Nothing but a device that is likely to be faster.
             let built = match Device::open_faster() {
-                Ok(None) => return on_cpu(config, prepared, state, chosen),
+                Ok(None) => {
+                    let mut built = on_cpu(config, prepared, state, chosen)?;
+                    built.on = Some(why_no_gpu());
+                    return Ok(built);
+                }
                 // What the user says about devices is not to be passed over.
                 Err(error @ GpuError::Environment { .. }) => return Err(GpuBuildError::from(error).into()),
                 Ok(Some(device)) => on_gpu(config, prepared, device, state.clone(), chosen),
@@ -148,6 +153,16 @@ pub fn build_backend(
             }
         }
     }
+}
+
+/// Why `backend = "auto"` means the CPU; where there is a card that no driver shows, what is to be done about it.
+fn why_no_gpu() -> String {
+    let reason = "the CPU (no GPU that may be taken is likely to be faster)";
+    let found = Diagnosis::of_this_machine();
+    if found.has_card && gpu::device::adapters().iter().all(AdapterSummary::is_software) {
+        return format!("{reason}. {}", found.advice());
+    }
+    reason.to_owned()
 }
 
 /// The device that a configuration means.

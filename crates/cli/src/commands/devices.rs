@@ -66,7 +66,7 @@ impl Devices {
 
 /// What the self-test finds, which every device runs when it is opened.
 fn arithmetic(index: usize) -> String {
-    match Device::open(Some(&index.to_string())) {
+    match Device::open_listed(index) {
         Ok(device) => device.self_test.to_string(),
         Err(error) => error.to_string(),
     }

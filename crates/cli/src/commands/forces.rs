@@ -22,7 +22,8 @@ use crate::{Outcome, console, kernels};
 ///
 /// Prints one JSON object, alone, on stdout: `energy` by term (short_range, coulomb, bond, angle, improper, total; kcal/mol),
 /// `virial_pressure_atm` (the atomic virial over the volume, without the kinetic part: xx, yy, zz, xy, xz, yz; atm), and what
-/// is needed to repeat the calculation. Forces, and the virial without its tail, do not depend on the shift. With --out, writes the forces as CSV: id,fx,fy,fz in kcal/mol/angstrom, by atom id.
+/// is needed to repeat the calculation. Forces and virial do not depend on the shift. With --out, writes the forces as
+/// CSV: id,fx,fy,fz in kcal/mol/angstrom, by atom id.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -371,7 +371,9 @@ fn named(replica: usize, step: u64, error: StepError) -> BackendError {
 /// The step that could not be done.
 fn failed_step(error: &BackendError) -> u64 {
     match error {
-        BackendError::Forces { step, .. } | BackendError::NotFinite { step, .. } => *step,
+        BackendError::Forces { step, .. }
+        | BackendError::NotFinite { step, .. }
+        | BackendError::ExtendedVariables { step, .. } => *step,
         BackendError::NoStage
         | BackendError::Mismatch { .. }
         | BackendError::Truncation(_)

@@ -58,7 +58,7 @@ impl ForceField {
     /// Whether energy and virial are one Hamiltonian at any volume.
     pub fn truncation(&self) -> Truncation {
         match (self.shift, self.tail_correction) {
-            (Shift::None, false) => Truncation::Plain,
+            (Shift::None, false) if self.pairs.iter().any(Option::is_some) => Truncation::Plain,
             _ => Truncation::Consistent,
         }
     }

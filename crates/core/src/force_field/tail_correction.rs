@@ -16,7 +16,7 @@
 //! | shift | tail | E_tail | W_tail | |
 //! |---|---|---|---|---|
 //! | `potential` | no | 0 | 0 | no pair has an energy where it crosses |
-//! | `potential` | yes | E_int + E_s | E_int + E_s | exact: W = -V dE/dV. E_s takes the shifts back in the mean, so energies are those of the unshifted potential |
+//! | `potential` | yes | E_int + E_s | E_int + E_s | exact: W = -V dE/dV. E_s takes the shifts back in the mean, so energies are those of the unshifted potential as far as g = 1 inside the cutoff |
 //! | `none` | yes | E_int | E_int + E_s | in the mean (g = 1 at the cutoff): the jumps of the pairs that cross are E_s |
 //! | `none` | no | 0 | 0 | not at constant pressure, which [`super::Truncation`] refuses |
 

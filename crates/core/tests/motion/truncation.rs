@@ -157,7 +157,7 @@ fn compressed(melt: &Melt, kernel: Box<dyn ForceKernel>) -> ([f64; 2], f64) {
     ([before.volume, after.volume], (after.conserved - before.conserved) / KT)
 }
 
-/// A volume that changes by a tenth tells a Hamiltonian from what is none: the conserved quantity misses the change of E_s.
+/// A volume that changes by a quarter tells a Hamiltonian from what is none: the conserved quantity misses the change of E_s.
 #[test]
 fn conserved_quantity_survives_a_compression_with_every_combination_allowed_and_no_other() {
     let melt = Melt::new(17);
@@ -178,10 +178,6 @@ fn conserved_quantity_survives_a_compression_with_every_combination_allowed_and_
         // from the 1 of the tail: 0.1.
         let tolerance = if shift == Shift::Potential { 0.02 } else { 0.2 };
         assert!(missed.abs() < tolerance, "{shift:?}, tail {tail}: {missed} of E_s");
-        if (shift, tail) == (Shift::Potential, true) {
-            // The tail's energy without E_s, as it would be without the shifts, in the same run.
-            assert!((missed - 1.0).abs() > 0.7, "a wrong energy of the tail goes unnoticed");
-        }
     }
     let plain = missed(Shift::None, false, Box::new(Unchecked(melt.kernel(Shift::None, false))));
     assert!(plain.abs() > 0.7, "plain truncation goes unnoticed: {plain} of E_s");

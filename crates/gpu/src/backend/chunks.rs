@@ -178,7 +178,8 @@ impl GpuBackend {
             match self.repeat_kept(half, failure.possible) {
                 Ok(None) => return failure.error,
                 // A replica whose lists were full had not come that far.
-                Ok(Some(earlier)) => failure = earlier,
+                Ok(Some(earlier)) if earlier.possible < failure.possible => failure = earlier,
+                Ok(Some(same)) => return same.error,
                 Err(error) => return error,
             }
         }

@@ -190,13 +190,13 @@ impl Begun<'_> {
             let (before, now) = (&checkpoint.backend.backend, backend.name());
             if *before != now {
                 observer.message(&format!(
-                    "the run began on `{before}` and goes on on `{now}`: the same physics, but not bit for bit what `{before}` would have given"
+                    "the run began on `{before}` and now runs on `{now}`: the same physics, but not bit for bit what `{before}` would have given"
                 ));
             } else if let (Some(before), Some(now)) = (&checkpoint.backend.hardware, backend.hardware())
                 && *before != now
             {
                 observer.message(&format!(
-                    "the checkpoint was written on {before}, and the run goes on on {now}: from the same state, but not bit for bit as it \
+                    "the checkpoint was written on {before}, and the run now goes on with {now}: from the same state, but not bit for bit as it \
                      would have there"
                 ));
             }

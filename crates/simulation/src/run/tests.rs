@@ -459,7 +459,7 @@ fn a_run_that_goes_on_with_another_driver_or_device_says_so() {
                 let [message] = messages.as_slice() else { panic!("{messages:?}") };
                 let before = "written on NVIDIA H100, driver NVIDIA 550.54.15, through vulkan";
                 assert!(
-                    message.contains(before) && message.contains(&format!("goes on on {now}")),
+                    message.contains(before) && message.contains(&format!("goes on with {now}")),
                     "{message}"
                 );
                 assert!(message.contains("not bit for bit"), "{message}");
