@@ -5,10 +5,7 @@
 //
 // What is summed over many steps (velocities, angular momenta, chains, strain, work) is a wide integer (`wide.wgsl`). Increments are f32.
 //
-// NO_SQUISH (Miller et al. 2002, doi:10.1063/1.1473654) in terms of the angular momentum L in the body frame: the free rotation about
-// body axis k turns q by L_k t/I_k about that axis and L by the opposite angle. Chains: Martyna, Klein, Tuckerman 1992
-// (doi:10.1063/1.463940), factorised as in doi:10.1080/00268979600100761 with Yoshida's weights; barostat: MTK, isotropic.
-// The pressure is that of `vitrion_core::pressure`: all virials, that of the tail among them, less those of the arms.
+// Chains: `thermostat_chain.wgsl`; rotations: `rigid_rotation.wgsl`; barostat: MTK, isotropic. The pressure is that of `vitrion_core::pressure`: all virials, that of the tail among them, less those of the arms.
 
 @group(0) @binding(0) var<storage, read> tables: array<u32>;
 @group(0) @binding(1) var<storage, read_write> replicas: array<Replica>;
@@ -185,33 +182,6 @@ const QUATERNION_UNIT: f32 = 9.31322575e-10;
 
 fn orientation_of(replica: u32, body: u32) -> vec4<i32> {
     return bitcast<vec4<i32>>(bodies[body_word(ORIENTATION, replica, body)]);
-}
-
-// Columns of the rotation matrix of a quaternion (w, x, y, z).
-struct Rotation {
-    x: vec3<f32>,
-    y: vec3<f32>,
-    z: vec3<f32>,
-}
-
-fn rotation(fixed: vec4<i32>) -> Rotation {
-    let q = vec4<f32>(fixed) * QUATERNION_UNIT;
-    let w = q.x;
-    let x = q.y;
-    let y = q.z;
-    let z = q.w;
-    return Rotation(
-        vec3(fma(-2.0, fma(y, y, z * z), 1.0), 2.0 * fma(x, y, w * z), 2.0 * fma(x, z, -(w * y))),
-        vec3(2.0 * fma(x, y, -(w * z)), fma(-2.0, fma(x, x, z * z), 1.0), 2.0 * fma(y, z, w * x)),
-        vec3(2.0 * fma(x, z, w * y), 2.0 * fma(y, z, -(w * x)), fma(-2.0, fma(x, x, y * y), 1.0)));
-}
-
-fn to_laboratory(turn: Rotation, v: vec3<f32>) -> vec3<f32> {
-    return columns3(turn.x, turn.y, turn.z, v);
-}
-
-fn to_body(turn: Rotation, v: vec3<f32>) -> vec3<f32> {
-    return vec3(dot3(turn.x, v), dot3(turn.y, v), dot3(turn.z, v));
 }
 
 struct BodyForce {
@@ -476,62 +446,6 @@ fn half_chain(replica: u32, thread: u32, number: u32, at_end: bool) {
     }
 }
 
-// Advances a chain coupled to variables with twice the kinetic energy `kinetic`; returns their factor less one.
-fn propagate(chain: ptr<function, Chain>, kinetic: f32, kt: f32, duration: f32) -> f32 {
-    if (*chain).masses.w <= 0.0 {
-        return 0.0;
-    }
-    var weights = array<f32, 3>(1.35120719, -1.70241438, 1.35120719);
-    var scale = 0.0;
-    var coupled = kinetic;
-    for (var k = 0u; k < 3u; k++) {
-        let time = weights[k] * duration;
-        kick_link(chain, 2u, coupled, kt, time);
-        kick_link(chain, 1u, coupled, kt, time);
-        kick_link(chain, 0u, coupled, kt, time);
-        let factor = exponential_minus_one(-time * link_velocity(chain, 0u));
-        scale = fma(scale, factor, scale + factor);
-        coupled *= (1.0 + factor) * (1.0 + factor);
-        for (var link = 0u; link < 3u; link++) {
-            (*chain).eta[link] = add_wide((*chain).eta[link], to_wide(time * link_velocity(chain, link), CHAIN_SCALE));
-        }
-        kick_link(chain, 0u, coupled, kt, time);
-        kick_link(chain, 1u, coupled, kt, time);
-        kick_link(chain, 2u, coupled, kt, time);
-    }
-    return scale;
-}
-
-fn link_velocity(chain: ptr<function, Chain>, link: u32) -> f32 {
-    return of_wide((*chain).velocity[link]) * CHAIN_UNIT;
-}
-
-// v -> (v d + a) d with d the drag of the next link, written as an increment.
-fn kick_link(chain: ptr<function, Chain>, link: u32, kinetic: f32, kt: f32, time: f32) {
-    let own = link_velocity(chain, link);
-    var force = fma(-(*chain).masses.w, kt, kinetic);
-    if link > 0u {
-        let before = link_velocity(chain, link - 1u);
-        force = fma((*chain).masses[link - 1u] * before, before, -kt);
-    }
-    var drag = 0.0;
-    if link < 2u {
-        drag = exponential_minus_one(-0.25 * time * link_velocity(chain, link + 1u));
-    }
-    let push = 0.5 * time * force / (*chain).masses[link];
-    let change = fma(own * drag, 2.0 + drag, push * (1.0 + drag));
-    (*chain).velocity[link] = add_wide((*chain).velocity[link], to_wide(change, CHAIN_SCALE));
-}
-
-// g eta_1 + eta_2 + eta_3.
-fn reduced_potential_of(chain: Chain) -> f32 {
-    if chain.masses.w <= 0.0 {
-        return 0.0;
-    }
-    return fma(chain.masses.w, of_wide(chain.eta[0]) * CHAIN_UNIT,
-        of_wide(chain.eta[1]) * CHAIN_UNIT + of_wide(chain.eta[2]) * CHAIN_UNIT);
-}
-
 fn scale_velocities(replica: u32, thread: u32) {
     for (var body = thread; body < N_BODIES; body += 256u) {
         var velocity = load_wide(VELOCITY, replica, body);
@@ -696,57 +610,6 @@ fn place_atom(replica: u32, atom: u32, at: vec3<i32>, edge_a: vec3<f32>, edge_b:
     atoms[atom_now(replica, atom)] = vec4(at, 0);
     let d = columns3(edge_a, edge_b, edge_c, vec3<f32>(at - atoms[atom_at_build(replica, atom)].xyz));
     return dot3(d, d);
-}
-
-fn rotate_freely(
-    replica: u32, body: u32, q: ptr<function, vec4<i32>>, l: ptr<function, Wide3>, inverse: vec3<f32>, dt: f32,
-) {
-    turn_about(replica, body, 2u, q, l, inverse, 0.5 * dt);
-    turn_about(replica, body, 1u, q, l, inverse, 0.5 * dt);
-    turn_about(replica, body, 0u, q, l, inverse, dt);
-    turn_about(replica, body, 1u, q, l, inverse, 0.5 * dt);
-    turn_about(replica, body, 2u, q, l, inverse, 0.5 * dt);
-    // |q|^2 - 1 from 16-bit halves, exact to 2^-38: one Newton step a step keeps the norm.
-    let upper = *q >> vec4(15u);
-    let lower = *q & vec4(32767);
-    let squares = upper.x * upper.x + upper.y * upper.y + upper.z * upper.z + upper.w * upper.w - 1073741824;
-    let excess = fma(f32(squares), 9.31322575e-10, fma(dot4(vec4<f32>(upper), vec4<f32>(lower)), 5.68434189e-14,
-        dot4(vec4<f32>(lower), vec4<f32>(lower)) * 8.67361738e-19));
-    *q -= vec4<i32>(round(vec4<f32>(*q) * (0.5 * excess)));
-}
-
-fn dot4(a: vec4<f32>, b: vec4<f32>) -> f32 {
-    return fma(a.w, b.w, dot3(a.xyz, b.xyz));
-}
-
-// Free rotation about body axis k: q turns by the angle L_k t/I_k, the other components of L by its opposite.
-fn turn_about(
-    replica: u32, body: u32, k: u32, q: ptr<function, vec4<i32>>, l: ptr<function, Wide3>, inverse: vec3<f32>, time: f32,
-) {
-    let momentum = momentum_of(*l);
-    let half_angle = 0.5 * momentum[k] * inverse[k] * time;
-    if reaches(half_angle, 0.5) {
-        out_of_range(replica, body);
-        return;
-    }
-    let half_sine = sine(0.5 * half_angle);
-    let from_q = vec4<f32>(*q);
-    var turned = vec4(-from_q.y, from_q.x, from_q.w, -from_q.z);
-    var across = vec3(0.0, momentum.z, -momentum.y);
-    if k == 1u {
-        turned = vec4(-from_q.z, -from_q.w, from_q.x, from_q.y);
-        across = vec3(-momentum.z, 0.0, momentum.x);
-    } else if k == 2u {
-        turned = vec4(-from_q.w, from_q.z, -from_q.y, from_q.x);
-        across = vec3(momentum.y, -momentum.x, 0.0);
-    }
-    // cos - 1 = -2 sin^2 of half the angle, so that increments keep their digits.
-    *q += vec4<i32>(round(fma(vec4(sine(half_angle)), turned, (-2.0 * half_sine * half_sine) * from_q)));
-    let whole_sine = sine(half_angle);
-    var about = momentum;
-    about[k] = 0.0;
-    let change = fma(vec3(sine(2.0 * half_angle)), across, (-2.0 * whole_sine * whole_sine) * about);
-    *l = add_wide3(*l, change, MOMENTUM_SCALE);
 }
 
 // The lists hold as long as no pair can have come from beyond their reach: growth/growth at build x reach - 2 d > cutoff.

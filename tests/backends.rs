@@ -22,6 +22,7 @@ use vitrion_core::cell::Cell;
 use vitrion_core::cpu::backend::CpuBackend;
 use vitrion_core::cpu::mixed::MixedKernel;
 use vitrion_core::cpu::{Precision, build_backend, choose_mesh};
+use vitrion_core::force_field::born_mayer_huggins::BornMayerHuggins;
 use vitrion_core::force_field::{ForceField, Shift};
 use vitrion_core::forces::{ForceError, ForceKernel};
 use vitrion_core::integrators::rigid_body::angular_momentum;

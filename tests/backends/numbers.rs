@@ -357,3 +357,62 @@ fn trouble_at_the_end_of_a_step_does_not_count_it() {
     let expected = run(200);
     assert_eq!(run(3), expected);
 }
+
+/// A material without charges or molecules: 216 atoms like argon (eps/k = 119.8 K, sigma = 3.405 A; Rahman 1964,
+/// doi:10.1103/PhysRev.136.A405) as a wall of exponentials with its dispersion 4 eps sigma^6, liquid, at constant pressure with the tail.
+#[test]
+fn argon_moves_and_swells_as_on_the_cpu() {
+    let mut system = free(0, 216, 2);
+    let mut force_field = ForceField::clone(&system.force_field);
+    let potassium = force_field.species.iter().position(|species| species.name == "K").unwrap();
+    let (epsilon, sigma) = (BOLTZMANN * 119.8, 3.405f64);
+    let place = potassium * force_field.species.len() + potassium;
+    // A exp((sigma - r)/rho) = C/r^6 at sigma, as Lennard-Jones has it.
+    force_field.pairs[place] = Some(BornMayerHuggins {
+        amplitude: 4.0 * epsilon,
+        sigma,
+        rho: 0.28,
+        dispersion6: 4.0 * epsilon * sigma.powi(6),
+        dispersion8: 0.0,
+    });
+    (force_field.cutoff, force_field.shift, force_field.tail_correction) = (8.0, Shift::Potential, true);
+    system.force_field = Arc::new(force_field);
+    let cell = Cell::new(DMat3::from_diagonal(DVec3::splat(21.5))).unwrap();
+    system.state = build(&system.topology, cell, 2, 7).unwrap();
+    assign_velocities(&mut system.state, &system.topology, &[95.0; 2], 8);
+    let dynamics = Dynamics {
+        temperature: vec![SetPoint { start: 95.0, rate: 0.0, start_step: 0 }; 2],
+        pressure: vec![SetPoint { start: 100.0 * ATMOSPHERE, rate: 0.0, start_step: 0 }; 2],
+        ..ramped(Ensemble::Npt, 0.004, 0, 2)
+    };
+    let reciprocal = Reciprocal::Pme { order: 4, grid: [8; 3] };
+    let parameters = ElectrostaticsParameters { cutoff: 8.0, alpha: 0.5, reciprocal };
+    let (force_field, topology, state) = (&system.force_field, &system.topology, &system.state);
+    let kernel = || {
+        Box::new(MixedKernel::new(force_field, topology, parameters, SKIN).unwrap()) as Box<dyn ForceKernel>
+    };
+    let name = "cpu/mixed".to_owned();
+    let kernels = vec![kernel(), kernel()];
+    let cpu = CpuBackend::new(Arc::clone(topology), kernels, parameters, name, state.clone()).unwrap();
+    let options = Options { skin: SKIN, ..Options::default() };
+    let gpu = GpuBackend::new(device(), force_field, topology, parameters, state.clone(), options).unwrap();
+    let mut backends: [Box<dyn Backend>; 2] = [Box::new(cpu), Box::new(gpu)];
+    for backend in &mut backends {
+        backend.begin_stage(&dynamics, &Sampling::default()).unwrap();
+        backend.advance(100, &mut Discard).unwrap();
+    }
+    let [cpu, gpu] = &mut backends;
+    let apart = distance(cpu.state(), gpu.state());
+    let moved = distance(cpu.state(), &system.state);
+    for (a, b) in cpu.thermo().unwrap().iter().zip(&gpu.thermo().unwrap()) {
+        let swollen = a.volume / system.state.cells[0].volume() - 1.0;
+        let volumes = a.volume / b.volume - 1.0;
+        let conserved = (a.conserved - b.conserved) / a.kinetic_energy;
+        println!(
+            "argon: {apart:.1e} A apart after {moved:.2} A; volume {swollen:+.1e}, {volumes:.1e} apart; {conserved:.1e}"
+        );
+        // Forces in f32, 1e-6 of some 1e3 u A/ps^2: F t^2/2m = 2e-6 A after 0.4 ps, and tenfold where atoms collide.
+        assert!(swollen.abs() > 1e-3 && volumes.abs() < 1e-6 && conserved.abs() < 1e-4);
+    }
+    assert!(moved > 0.3 && apart < 1e-4, "{apart:e} {moved}");
+}

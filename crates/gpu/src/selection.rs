@@ -15,6 +15,9 @@ use wgpu::{Backend, DeviceType};
 
 use crate::error::GpuError;
 
+/// What `backend = "auto"` means where [`choose`] finds nothing for [`Request::Faster`].
+pub const NOTHING_FASTER: &str = "the CPU (no GPU that may be taken is likely to be faster)";
+
 /// PCI number of NVIDIA.
 const NVIDIA: u32 = 0x10de;
 /// No machine has so many adapters: a larger number is part of a name, such as 3090.

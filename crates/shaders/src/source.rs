@@ -24,6 +24,8 @@ const REPLICA: File = file!("shared/replica.wgsl");
 const ARITHMETIC: File = file!("shared/arithmetic.wgsl");
 const VECTORS: File = file!("shared/vectors.wgsl");
 const WIDE: File = file!("shared/wide.wgsl");
+const THERMOSTAT_CHAIN: File = file!("shared/thermostat_chain.wgsl");
+const RIGID_ROTATION: File = file!("shared/rigid_rotation.wgsl");
 const INTRAMOLECULAR: File = file!("shared/intramolecular.wgsl");
 const MESH: File = file!("shared/mesh.wgsl");
 const PLANE: File = file!("shared/plane.wgsl");
@@ -131,6 +133,8 @@ pub fn source(
     }
     if kernel == Kernel::Advance {
         source.push_file(WIDE);
+        source.push_file(THERMOSTAT_CHAIN);
+        source.push_file(RIGID_ROTATION);
     }
     source.push_file(match kernel {
         Kernel::Near => NEAR,

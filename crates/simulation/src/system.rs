@@ -15,6 +15,7 @@ use vitrion_gpu::build::GpuBuildError;
 use vitrion_gpu::device::{AdapterSummary, Device};
 use vitrion_gpu::diagnosis::Diagnosis;
 use vitrion_gpu::error::GpuError;
+use vitrion_gpu::selection::NOTHING_FASTER;
 use vitrion_trajectory::lammps_data::{self, LammpsSystem};
 
 use crate::config::{BackendChoice, Config, Room, Start};
@@ -157,12 +158,11 @@ pub fn build_backend(
 
 /// Why `backend = "auto"` means the CPU; where there is a card that no driver shows, what is to be done about it.
 fn why_no_gpu() -> String {
-    let reason = "the CPU (no GPU that may be taken is likely to be faster)";
     let found = Diagnosis::of_this_machine();
     if found.has_card && gpu::device::adapters().iter().all(AdapterSummary::is_software) {
-        return format!("{reason}. {}", found.advice());
+        return format!("{NOTHING_FASTER}. {}", found.advice());
     }
-    reason.to_owned()
+    NOTHING_FASTER.to_owned()
 }
 
 /// The device that a configuration means.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use vitrion_gpu::device::{self, AdapterSummary, Device};
 use vitrion_gpu::diagnosis::Diagnosis;
-use vitrion_gpu::selection::{Request, kind_name};
+use vitrion_gpu::selection::{NOTHING_FASTER, Request, kind_name};
 
 use crate::{Outcome, console};
 
@@ -89,7 +89,7 @@ fn taken(backend: &str, adapters: &[AdapterSummary], request: Request) -> String
         Ok(Some(choice)) => {
             format!("{} {} ({})", choice.index, adapters[choice.index].candidate(), choice.reason)
         }
-        Ok(None) => "the CPU (no GPU that may be taken is likely to be faster)".to_owned(),
+        Ok(None) => NOTHING_FASTER.to_owned(),
         Err(error) => format!("nothing: {error}"),
     };
     format!("a run with backend = {:<8}takes {what}", format!("\"{backend}\""))
