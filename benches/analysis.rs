@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use vitrion_analysis::frame::Frame;
-use vitrion_analysis::inputs::{H5mdTrajectory, Inputs};
+use vitrion_analysis::inputs::{H5mdTrajectory, Inputs, Said};
 use vitrion_analysis::observable::{Context, select};
 use vitrion_analysis::settings::Settings;
 use vitrion_trajectory::h5md::TrajectoryReader;
@@ -45,7 +45,7 @@ fn last_stage(path: &Path) -> Result<Inputs, Box<dyn Error>> {
     let stage = reader.stages()?.pop();
     let first = stage.as_ref().map_or(0, |stage| stage.first_step.cast_signed());
     let frames = (0..reader.frames()).filter(|&frame| reader.step(frame) >= first).collect();
-    Ok(Inputs::new(vec![Box::new(H5mdTrajectory::new(reader, stage, frames)?)])?)
+    Ok(Inputs::new(vec![Box::new(H5mdTrajectory::new(reader, stage, frames, Said::default())?)])?)
 }
 
 fn seconds(inputs: &Inputs, settings: &Settings, name: &str) -> Result<f64, Box<dyn Error>> {

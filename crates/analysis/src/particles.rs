@@ -1,7 +1,7 @@
 //! What the particles of a trajectory are: the same in all frames and all replicas.
 
 /// Species, molecules and centres.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Particles {
     /// Names of the species.
     pub names: Vec<String>,
@@ -9,6 +9,8 @@ pub struct Particles {
     pub species: Vec<usize>,
     /// Per atom: its molecule, from 0; none where the trajectory does not say.
     pub molecules: Option<Vec<usize>>,
+    /// Per atom: mass (u); none where nobody says.
+    pub masses: Option<Vec<f64>>,
     /// Per centre: its atom. A molecule moves as its centre does: N of a nitrate, the ion itself for K and Ca.
     pub centres: Vec<usize>,
 }
@@ -21,7 +23,13 @@ impl Particles {
             None => (0..species.len()).collect(),
             Some(molecules) => central_atoms(&species, molecules),
         };
-        Self { names, species, molecules, centres }
+        Self { names, species, molecules, masses: None, centres }
+    }
+
+    /// With the masses of the atoms (u).
+    #[must_use]
+    pub fn with_masses(self, masses: Vec<f64>) -> Self {
+        Self { masses: Some(masses), ..self }
     }
 
     /// Per centre: index into `names`.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Trajectory};
+use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Said, Trajectory};
 use vitrion_analysis::results;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data;
@@ -114,18 +114,19 @@ pub struct Reading<'a> {
 /// Everything that run directories and files hold: each file one trajectory, with the frames of one stage.
 pub fn inputs(paths: &[PathBuf], reading: Reading) -> Result<Inputs> {
     let topology = reading.topology.map(lammps_data::describe).transpose()?;
+    let said = Said { topology: topology.as_ref(), timestep: reading.timestep };
     let mut trajectories: Vec<Box<dyn Trajectory>> = Vec::new();
     for path in paths {
         for file in find(path)? {
             if is_dump(&file) {
                 let dump = LammpsDump::open(&file)?;
-                trajectories.push(Box::new(DumpTrajectory::new(dump, topology.as_ref(), reading.timestep)?));
+                trajectories.push(Box::new(DumpTrajectory::new(dump, said)?));
                 continue;
             }
             let reader = TrajectoryReader::open(&file)?;
             let stage = stage(&reader, reading.stage)?;
             let frames = frames_of(&reader, stage.as_ref());
-            trajectories.push(Box::new(H5mdTrajectory::new(reader, stage, frames)?));
+            trajectories.push(Box::new(H5mdTrajectory::new(reader, stage, frames, said)?));
         }
     }
     Ok(Inputs::new(trajectories)?)

@@ -5,17 +5,15 @@
 //! `units real`; and a note says so. Positions are unwrapped (`xu`), or followed by `ix iy iz`, or by the shortest
 //! displacement between frames.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use glam::DVec3;
 use vitrion_core::cell::Cell;
-use vitrion_trajectory::lammps_data::Description;
 use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump};
 
 use super::follower::{Follower, SHORTEST_DISPLACEMENT, check_finite};
-use super::{FrameStream, Trajectory};
+use super::{FrameStream, Said, Trajectory, topology};
 use crate::clock::Clock;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
@@ -35,19 +33,18 @@ pub struct DumpTrajectory {
 }
 
 impl DumpTrajectory {
-    /// `topology` says what the atoms are; `timestep` (ps) how long a step is.
-    pub fn new(
-        dump: LammpsDump,
-        topology: Option<&Description>,
-        timestep: Option<f64>,
-    ) -> Result<Self, AnalysisError> {
+    /// Reads the first frame, and says what the atoms are and when the frames were taken.
+    pub fn new(dump: LammpsDump, said: Said) -> Result<Self, AnalysisError> {
+        let Said { topology, timestep } = said;
         let label = dump.path().display().to_string();
         let first = dump.frame(0)?;
+        let mut notes = Vec::new();
         let particles = match topology {
-            Some(topology) => particles_of(&label, &first, topology)?,
+            Some(topology) => {
+                topology::particles(&label, &first.ids, first.types.as_deref(), topology, &mut notes)?
+            }
             None => particles_by_type(&label, &first)?,
         };
-        let mut notes = Vec::new();
         if dump.is_cut() {
             notes.push(format!("{label} ends within a frame, which is left out"));
         }
@@ -90,30 +87,6 @@ impl DumpTrajectory {
             "dump the same atoms in every frame",
         ))
     }
-}
-
-fn particles_of(label: &str, frame: &DumpFrame, topology: &Description) -> Result<Particles, AnalysisError> {
-    let places: HashMap<u64, usize> = topology.ids.iter().zip(0..).map(|(id, place)| (*id, place)).collect();
-    let mut species = Vec::with_capacity(frame.ids.len());
-    let mut molecules = Vec::with_capacity(frame.ids.len());
-    for id in &frame.ids {
-        let Some(&place) = places.get(id) else {
-            return Err(AnalysisError::input(
-                label,
-                format!("atom {id} is not in the topology"),
-                "give the data file of the same system with --topology",
-            ));
-        };
-        species.push(topology.species[place]);
-        molecules.push(topology.molecules.as_ref().map_or(place, |m| m[place]));
-    }
-    // Molecules that are not dumped leave no gaps.
-    let mut kinds = molecules.clone();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let molecules = molecules.iter().map(|m| kinds.partition_point(|k| k < m)).collect();
-    let molecules = topology.molecules.as_ref().map(|_| molecules);
-    Ok(Particles::new(topology.names.clone(), species, molecules))
 }
 
 fn particles_by_type(label: &str, frame: &DumpFrame) -> Result<Particles, AnalysisError> {

@@ -16,7 +16,7 @@ use vitrion_core::cell::Cell;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 use super::follower::{Follower, SHORTEST_DISPLACEMENT, check_finite, spreads};
-use super::{FrameStream, Trajectory};
+use super::{FrameStream, Said, Trajectory};
 use crate::clock::Clock;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
@@ -48,7 +48,9 @@ impl H5mdTrajectory {
         reader: TrajectoryReader,
         stage: Option<Stage>,
         frames: Vec<usize>,
+        said: Said,
     ) -> Result<Self, AnalysisError> {
+        let _ = said;
         let label = reader.path().display().to_string();
         let particles = particles_of(&reader, &label)?;
         let steps: Vec<i64> = frames.iter().map(|&f| reader.step(f)).collect();
@@ -276,7 +278,8 @@ mod tests {
         }
         writer.finish().unwrap();
         let trajectory =
-            H5mdTrajectory::new(TrajectoryReader::open(&path).unwrap(), None, vec![0, 1, 2]).unwrap();
+            H5mdTrajectory::new(TrajectoryReader::open(&path).unwrap(), None, vec![0, 1, 2], Said::default())
+                .unwrap();
         let mut stream = trajectory.stream();
         let needs = Needs { atoms: true, unwrapped: true, centres: true };
         let frames: Vec<Frame> = (0..3).map(|_| stream.next(needs).unwrap()).collect();

@@ -3,13 +3,16 @@
 mod dump;
 mod follower;
 mod h5md;
+mod topology;
 
 use std::path::{Path, PathBuf};
 
+use glam::BVec3;
 use sha2::{Digest, Sha256};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
+use vitrion_trajectory::lammps_data::Description;
 
 pub use dump::DumpTrajectory;
 pub use h5md::H5mdTrajectory;
@@ -18,6 +21,15 @@ use crate::clock::Clock;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::particles::Particles;
+
+/// What a user says of a file that it does not say itself, or says wrongly.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said<'a> {
+    /// What the atoms are.
+    pub topology: Option<&'a Description>,
+    /// Length of a step (ps).
+    pub timestep: Option<f64>,
+}
 
 /// One trajectory, whatever its file format. Frames are streamed in order: nothing is held but the last one.
 pub trait Trajectory: Send + Sync {
@@ -31,6 +43,14 @@ pub trait Trajectory: Send + Sync {
     fn clock(&self) -> &Clock;
     /// Cell of a frame; none where there is none.
     fn cell(&self, frame: usize) -> Result<Option<Cell>, AnalysisError>;
+    /// Along which edges of the cell the system repeats itself.
+    fn periodic(&self) -> BVec3 {
+        BVec3::TRUE
+    }
+    /// Whether these are all particles of the system that was simulated, as far as the file says.
+    fn is_whole(&self) -> bool {
+        true
+    }
     /// Reads it from the beginning.
     fn stream(&self) -> Box<dyn FrameStream + '_>;
     /// The H5MD file, for what is in it beside frames: window means, stress correlation, thermo.
@@ -127,6 +147,8 @@ impl Inputs {
             hash_file(&mut hash, trajectory.path()).map_err(|e| {
                 AnalysisError::input(&trajectory.label(), e.to_string(), "check the file and its permissions")
             })?;
+            // A topology that the user names is no part of the file.
+            hash.update(format!("{:?} {:?}", trajectory.particles(), trajectory.periodic()));
             let clock = trajectory.clock();
             hash.update(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
             hash.update(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use glam::DVec3;
-use vitrion_analysis::inputs::{DumpTrajectory, Trajectory as _};
+use vitrion_analysis::inputs::{DumpTrajectory, Said, Trajectory as _};
 use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
 use vitrion_trajectory::extended_xyz::{ExtendedXyzWriter, Frame};
@@ -119,7 +119,7 @@ impl Convert {
         let dump = LammpsDump::open(&self.input)?;
         let topology = self.topology.as_deref().map(lammps_data::describe).transpose()?;
         let chosen = self.chosen_of(dump.frames(), &self.input)?;
-        let dump = DumpTrajectory::new(dump, topology.as_ref(), self.timestep)?;
+        let dump = DumpTrajectory::new(dump, Said { topology: topology.as_ref(), timestep: self.timestep })?;
         for note in dump.notes() {
             console::say(&format!("note: {note}"));
         }
