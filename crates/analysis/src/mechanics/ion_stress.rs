@@ -302,7 +302,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::inputs::{H5mdTrajectory, Inputs};
+    use crate::inputs::{H5mdTrajectory, Inputs, Said};
     use crate::settings::Settings;
     use crate::test_support::{Synthetic, measure};
 
@@ -367,7 +367,7 @@ mod tests {
         writer.finish().unwrap();
         let reader = TrajectoryReader::open(&path).unwrap();
         let frames = (0..=windows).collect();
-        let trajectory = H5mdTrajectory::new(reader, Some(stage), frames).unwrap();
+        let trajectory = H5mdTrajectory::new(reader, Some(stage), frames, Said::default()).unwrap();
         (directory, Inputs::new(vec![Box::new(trajectory)]).unwrap())
     }
 
