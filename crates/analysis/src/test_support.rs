@@ -47,6 +47,8 @@ pub struct Synthetic {
     pub cell: Box<dyn Fn(usize) -> Cell + Send + Sync>,
     /// Unwrapped positions of all atoms in a frame.
     pub positions: Box<dyn Fn(usize) -> Vec<DVec3> + Send + Sync>,
+    /// Whether these are all particles.
+    pub whole: bool,
 }
 
 impl Synthetic {
@@ -65,6 +67,7 @@ impl Synthetic {
             clock: Clock { ticks, tick },
             cell: Box::new(move |_| cell),
             positions: Box::new(positions),
+            whole: true,
         }
     }
 
@@ -96,6 +99,10 @@ impl Trajectory for Synthetic {
         Ok(Some((self.cell)(frame)))
     }
 
+    fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     fn stream(&self) -> Box<dyn FrameStream + '_> {
         Box::new(SyntheticStream { trajectory: self, next: 0 })
     }
@@ -108,7 +115,7 @@ struct SyntheticStream<'a> {
 
 impl FrameStream for SyntheticStream<'_> {
     fn next(&mut self, _: Needs) -> Result<Frame, AnalysisError> {
-        let Synthetic { particles, clock, cell, positions } = self.trajectory;
+        let Synthetic { particles, clock, cell, positions, .. } = self.trajectory;
         let index = self.next;
         self.next += 1;
         let atoms = positions(index);

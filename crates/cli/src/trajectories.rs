@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Said, Trajectory};
+use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Said, Trajectory, examined};
 use vitrion_analysis::results;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data;
@@ -109,6 +109,8 @@ pub struct Reading<'a> {
     pub topology: Option<&'a Path>,
     /// Length of a step of a dump (ps).
     pub timestep: Option<f64>,
+    /// Whether a drift of the centre of mass stays part of what is measured.
+    pub keep_drift: bool,
 }
 
 /// Everything that run directories and files hold: each file one trajectory, with the frames of one stage.
@@ -120,13 +122,14 @@ pub fn inputs(paths: &[PathBuf], reading: Reading) -> Result<Inputs> {
         for file in find(path)? {
             if is_dump(&file) {
                 let dump = LammpsDump::open(&file)?;
-                trajectories.push(Box::new(DumpTrajectory::new(dump, said)?));
+                trajectories.push(examined(Box::new(DumpTrajectory::new(dump, said)?), reading.keep_drift)?);
                 continue;
             }
             let reader = TrajectoryReader::open(&file)?;
             let stage = stage(&reader, reading.stage)?;
             let frames = frames_of(&reader, stage.as_ref());
-            trajectories.push(Box::new(H5mdTrajectory::new(reader, stage, frames, said)?));
+            let trajectory = H5mdTrajectory::new(reader, stage, frames, said)?;
+            trajectories.push(examined(Box::new(trajectory), reading.keep_drift)?);
         }
     }
     Ok(Inputs::new(trajectories)?)

@@ -1,5 +1,6 @@
 //! What is analysed: trajectories of one system, each independent of the others (replicas).
 
+mod drift;
 mod dump;
 mod follower;
 mod h5md;
@@ -14,6 +15,7 @@ use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data::Description;
 
+pub use drift::{CentreOfMass, examined};
 pub use dump::DumpTrajectory;
 pub use h5md::H5mdTrajectory;
 
@@ -51,6 +53,10 @@ pub trait Trajectory: Send + Sync {
     fn is_whole(&self) -> bool {
         true
     }
+    /// Whether positions are relative to the centre of mass.
+    fn centre_of_mass(&self) -> CentreOfMass {
+        CentreOfMass::Free
+    }
     /// Reads it from the beginning.
     fn stream(&self) -> Box<dyn FrameStream + '_>;
     /// The H5MD file, for what is in it beside frames: window means, stress correlation, thermo.
@@ -76,6 +82,10 @@ pub trait Trajectory: Send + Sync {
 pub trait FrameStream: Send {
     /// The next frame with what is needed of it. `trajectory` and `tick` are filled in by the caller.
     fn next(&mut self, needs: Needs) -> Result<Frame, AnalysisError>;
+    /// Goes past frames: without reading them, where the next one needs none of them.
+    fn pass(&mut self, frames: usize) -> Result<(), AnalysisError> {
+        (0..frames).try_for_each(|_| self.next(Needs::NOTHING).map(|_| ()))
+    }
 }
 
 /// Everything that is analysed together.
@@ -147,8 +157,9 @@ impl Inputs {
             hash_file(&mut hash, trajectory.path()).map_err(|e| {
                 AnalysisError::input(&trajectory.label(), e.to_string(), "check the file and its permissions")
             })?;
-            // A topology that the user names is no part of the file.
-            hash.update(format!("{:?} {:?}", trajectory.particles(), trajectory.periodic()));
+            // What a user says of a file is no part of it.
+            let (particles, periodic) = (trajectory.particles(), trajectory.periodic());
+            hash.update(format!("{particles:?} {periodic:?} {:?}", trajectory.centre_of_mass()));
             let clock = trajectory.clock();
             hash.update(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
             hash.update(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));

@@ -53,6 +53,10 @@ pub struct Analyze {
     #[arg(long, value_name = "TIME", value_parser = time)]
     timestep: Option<f64>,
 
+    /// Keep the drift of the centre of mass in the positions [default: it is removed, where there is one]
+    #[arg(long)]
+    keep_drift: bool,
+
     /// Wave numbers of scattering functions, separated by commas [default: 3.7 and 6.3 1/angstrom]
     #[arg(long, value_name = "WAVE NUMBER,...", value_delimiter = ',', value_parser = wave_number)]
     q: Vec<f64>,
@@ -171,6 +175,7 @@ impl Analyze {
             stage: self.stage.as_deref(),
             topology: self.topology.as_deref(),
             timestep: self.timestep,
+            keep_drift: self.keep_drift,
         };
         let inputs = trajectories::inputs(&self.inputs, reading)?;
         let settings = self.settings();

@@ -57,6 +57,9 @@ impl Plot {
 
         let reading = trajectories::Reading { stage: self.stage.as_deref(), ..Default::default() };
         let inputs = trajectories::inputs(std::slice::from_ref(&self.run), reading)?;
+        for note in inputs.notes() {
+            console::say(&format!("note: {note}"));
+        }
         let rdf = self.pair_distributions(&inputs)?;
         let picture = quick::pair_distributions(&rdf, &format!("Pair distribution functions, {title}"));
         write_pair(&directory, "rdf", &picture.file(), &rdf_csv(&rdf))?;
