@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use vitrion_trajectory::h5md::TrajectoryReader;
+use vitrion_trajectory::h5md::{TrajectoryReader, holds_sealed_rows};
 
 use super::RunError;
 use crate::config::{Config, Start};
@@ -137,15 +137,17 @@ fn names(directory: &Path) -> Result<Vec<String>, RunError> {
 
 /// Whether a run makes a file of this name before its first checkpoint.
 fn is_own(name: &str) -> bool {
-    OWN.contains(&name)
-        || name == "checkpoint.tmp"
-        || is_trajectory(name.strip_suffix(".new").unwrap_or(name))
+    let stem = [".h5", ".h5.new", ".journal"].iter().find_map(|ending| name.strip_suffix(ending));
+    OWN.contains(&name) || name == "checkpoint.tmp" || stem.is_some_and(is_replica)
+}
+
+/// `replica-000`.
+fn is_replica(stem: &str) -> bool {
+    stem.strip_prefix("replica-").is_some_and(|n| n.len() >= 3 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_trajectory(name: &str) -> bool {
-    name.strip_prefix("replica-")
-        .and_then(|rest| rest.strip_suffix(".h5"))
-        .is_some_and(|n| n.len() >= 3 && n.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_suffix(".h5").is_some_and(is_replica)
 }
 
 /// What is in a directory; writes nothing.
@@ -209,6 +211,9 @@ pub(super) fn inspect(
 /// Whether a trajectory has more than its header, or cannot be read. The first checkpoint comes before the first row, so a
 /// run that was killed before it leaves none; one whose checkpoint was lost later must not be taken for such a beginning.
 fn may_hold_data(trajectory: &Path) -> bool {
+    if let Some(sealed) = holds_sealed_rows(trajectory) {
+        return sealed;
+    }
     TrajectoryReader::open(trajectory).and_then(|reader| reader.summary()).map_or(true, |summary| {
         summary.frames + summary.incomplete_frames + summary.thermo_rows > 0
             || summary.window_means.iter().chain(&summary.ion_stress).any(|(_, rows)| *rows > 0)

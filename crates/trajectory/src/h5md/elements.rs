@@ -4,9 +4,9 @@ use hdf5::{Container, File, Group, H5Type, Location};
 use vitrion_core::topology::Topology;
 
 use super::provenance::{Stage, write_stages};
-use super::series::{Series, attribute, text, texts};
+use super::series::{Rows, Series, attribute, text, texts};
 use super::thermo::QUANTITIES;
-use super::writer::{Column, Header, Table};
+use super::writer::{Column, Counts, Header, Table};
 
 pub(super) const LENGTH: &str = "Angstrom";
 pub(super) const TIME: &str = "ps";
@@ -173,6 +173,35 @@ impl<T: H5Type> Windows<T> {
     }
 }
 
+/// Which of the numbers of [`Counts`] says how many rows a series has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted<'a> {
+    Frames,
+    Thermo,
+    /// Of this stage.
+    WindowMeans(&'a str),
+    /// Of this stage.
+    IonStress(&'a str),
+}
+
+impl Counts {
+    /// Rows of everything.
+    pub(super) fn rows_in_all(&self) -> usize {
+        let windows = self.window_means.values().chain(self.ion_stress.values()).sum::<usize>();
+        self.frames + self.thermo + windows
+    }
+
+    /// Rows of such a series.
+    pub(super) fn rows(&self, counted: &Counted) -> usize {
+        match *counted {
+            Counted::Frames => self.frames,
+            Counted::Thermo => self.thermo,
+            Counted::WindowMeans(stage) => self.window_means.get(stage).copied().unwrap_or(0),
+            Counted::IonStress(stage) => self.ion_stress.get(stage).copied().unwrap_or(0),
+        }
+    }
+}
+
 /// All that grows in a file.
 pub(super) struct Elements {
     pub frames: Frames,
@@ -218,6 +247,39 @@ impl Elements {
             frames: Frames::open(file)?,
             thermo: ThermoColumns::open(&file.group("vitrion/thermo")?)?,
         })
+    }
+
+    /// All series with their names and what counts their rows, in the order in which they are written.
+    pub fn series(&self) -> Vec<(String, Counted<'_>, &dyn Rows)> {
+        let mut all: Vec<(String, Counted, &dyn Rows)> = Vec::new();
+        let thermo = &self.thermo;
+        all.push(("thermo/step".to_string(), Counted::Thermo, &thermo.clock.step));
+        all.push(("thermo/time".to_string(), Counted::Thermo, &thermo.clock.time));
+        for (series, quantity) in thermo.columns.iter().zip(QUANTITIES) {
+            all.push((format!("thermo/{}", quantity.name), Counted::Thermo, series));
+        }
+        for Windows { stage, clock, value } in &self.windows {
+            let counted = || Counted::WindowMeans(stage);
+            all.push((format!("window_means/{stage}/step"), counted(), &clock.step));
+            all.push((format!("window_means/{stage}/time"), counted(), &clock.time));
+            all.push((format!("window_means/{stage}/value"), counted(), value));
+        }
+        for Windows { stage, clock, value } in &self.ion_stress {
+            let counted = || Counted::IonStress(stage);
+            all.push((format!("ion_stress/{stage}/step"), counted(), &clock.step));
+            all.push((format!("ion_stress/{stage}/time"), counted(), &clock.time));
+            all.push((format!("ion_stress/{stage}/value"), counted(), value));
+        }
+        let frames = &self.frames;
+        all.push(("frames/step".to_string(), Counted::Frames, &frames.clock.step));
+        all.push(("frames/time".to_string(), Counted::Frames, &frames.clock.time));
+        all.push(("frames/edges".to_string(), Counted::Frames, &frames.edges));
+        if let Some(velocity) = &frames.velocity {
+            all.push(("frames/velocity".to_string(), Counted::Frames, velocity));
+        }
+        all.push(("frames/centres".to_string(), Counted::Frames, &frames.centres));
+        all.push(("frames/position".to_string(), Counted::Frames, &frames.position));
+        all
     }
 
     /// Copies the beginning of another file's series.

@@ -27,8 +27,10 @@
 //! of NaN, and [`reader::TrajectoryReader`] leaves it out.
 
 mod elements;
+mod journal;
 mod plain;
 mod provenance;
+mod raw_chunks;
 pub mod reader;
 mod resume;
 mod series;
@@ -41,6 +43,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use journal::holds_sealed_rows;
 pub use plain::{PlainHeader, PlainWriter};
 pub use provenance::{Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, Summary, TrajectoryReader};
@@ -79,6 +82,15 @@ pub enum H5mdError {
         expected: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// The journal of a trajectory cannot be used.
+    #[error("{}: the journal of a trajectory cannot be used: {found}; restore it from a copy together with its trajectory, or move it away: \
+             then the trajectory alone is gone on with, if HDF5 can read it", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
     },
     /// The file cannot be opened.
     #[error("{}: cannot be opened: {reason}; {remedy}", path.display())]

@@ -1,63 +1,138 @@
 //! Goes on with a trajectory from the counts of a checkpoint.
+//!
+//! A file that was closed in order and ends at the counts is opened in place: everything that the mark of an orderly end stands
+//! for was on the disk before the mark. After any other end the directory of the HDF5 file is not believed: the rows up to the
+//! seal of the checkpoint are taken from the journal ([`super::journal`]) and from the places in the old file that it names,
+//! each checked, into a new file with a new journal. These take the names of the old ones, the trajectory first; until then the
+//! old ones are untouched, and in between the new journal is found beside the trajectory that it belongs to.
+//!
+//! A trajectory without a journal (of an earlier version, or alone in a backup) is copied row by row through HDF5, and a row that
+//! was never written is an error.
 
+use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use hdf5::File;
 
 use super::elements::{Elements, read_table};
+use super::journal::{self, Begin, Found, Journal, Record};
 use super::provenance::{Provenance, read_stages};
 use super::reader::open_file;
-use super::writer::{Counts, Header, TrajectoryWriter};
+use super::series::Rows;
+use super::writer::{Counts, Header, Table, TrajectoryWriter};
 use super::{H5mdError, options, reason, system_error, write_error};
 
 impl TrajectoryWriter {
-    /// Opens a trajectory to go on after the rows of `counts`; what was written after the checkpoint is dropped.
-    ///
-    /// A file that was closed in order and ends at the counts is opened in place. After a kill, the library's record of the
-    /// space in the file may be behind what was written, so the rows of the checkpoint are copied to a new file, which then
-    /// takes the old one's name; until that moment the old one is untouched. `header` must describe the same run: same
-    /// configuration, replica and stages; the provenance of the beginning stays.
+    /// Opens a trajectory to go on after the rows of `counts`; what was written after the checkpoint is dropped. `header` must
+    /// describe the same run: same configuration, replica and stages; the provenance of the beginning stays.
     pub fn reopen(path: &Path, header: &Header, counts: &Counts) -> Result<Self, H5mdError> {
-        let (old, mut header) = check(path, header)?;
-        let mut found = rows(&old);
-        check_counts(path, &found, counts)?;
-        let file = open_file(path)?;
-        let closed = file
-            .group("vitrion")
-            .and_then(|g| g.attr("closed"))
-            .and_then(|a| a.read_scalar::<i32>())
-            .map_err(read_error(path, "vitrion"))?;
-        let tables = file
-            .group("vitrion/stress_correlation")
-            .and_then(|g| g.member_names())
-            .map_err(read_error(path, "vitrion/stress_correlation"))?;
-        found.stress_correlations = tables.into_iter().collect();
-        if closed == 1 && found == *counts {
-            drop((old, file));
-            return in_place(path, &header, counts);
+        end_renaming(path, counts)?;
+        let journal = journal::path_of(path);
+        if !journal.exists() {
+            return without_journal(path, header, counts);
         }
-        header.expected_rows = header.expected_rows.max(counts.frames as u64);
-        rebuild(path, &header, counts, &old, &file)
+        let found = match journal::find(&journal, counts)? {
+            Ok(found) => found,
+            Err(has) => {
+                return Err(H5mdError::Mismatch {
+                    path: path.to_path_buf(),
+                    found: has,
+                    expected: format!("the checkpoint was written after {}", counts.frames),
+                    remedy: BEHIND,
+                });
+            }
+        };
+        let header =
+            Header { provenance: found.begin.provenance.clone(), ..check(path, &found.begin, header)? };
+        if found.last && is_closed_at(path, &header, counts) {
+            return in_place(path, &header, counts, Journal::reopen(&journal, &found, counts));
+        }
+        rebuild(path, &header, counts, &|writer| fill(writer, path, &journal, &found))
     }
 }
+
+/// What to do where a trajectory has less than its checkpoint.
+const BEHIND: &str = "the file was damaged or replaced: restore it, or start afresh in another directory";
 
 fn read_error<'a>(path: &'a Path, what: &'a str) -> impl FnOnce(hdf5::Error) -> H5mdError + 'a {
     move |error| H5mdError::Read { path: path.to_path_buf(), what: what.to_string(), reason: reason(&error) }
 }
 
-/// That the file belongs to the run. Returns its series and the header with the file's own provenance.
-fn check(path: &Path, header: &Header) -> Result<(Elements, Header), H5mdError> {
-    let file = open_file(path)?;
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// A new trajectory under construction.
+fn rebuilt(path: &Path) -> PathBuf {
+    beside(path, ".rebuilt")
+}
+
+fn sync_directory(path: &Path) -> Result<(), H5mdError> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(directory).and_then(|d| d.sync_all()).map_err(system_error(path, "its name to the disk"))
+}
+
+/// Where an earlier resume ended between its two renames, the second one is done; what it left otherwise is removed.
+fn end_renaming(path: &Path, counts: &Counts) -> Result<(), H5mdError> {
+    let (trajectory, journal) = (rebuilt(path), journal::path_of(&rebuilt(path)));
+    if !trajectory.exists() && journal.exists() && belongs(&journal, path, counts) {
+        fs::rename(&journal, journal::path_of(path)).map_err(system_error(&journal, "its name"))?;
+        return sync_directory(path);
+    }
+    for unfinished in [trajectory, journal] {
+        if unfinished.exists() {
+            fs::remove_file(&unfinished).map_err(system_error(&unfinished, "over an unfinished copy"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a journal seals these counts and every row that it names is in the trajectory.
+fn belongs(journal: &Path, trajectory: &Path, counts: &Counts) -> bool {
+    let Ok(Ok(found)) = journal::find(journal, counts) else { return false };
+    let Ok(data) = fs::File::open(trajectory) else { return false };
+    let verified = journal::replay(journal, &found, &mut |record| {
+        let Record::Chunks { series, first, chunks } = record else { return Ok(()) };
+        (first..)
+            .zip(chunks)
+            .try_for_each(|(row, chunk)| bytes(trajectory, &data, &series, row, &chunk).map(|_| ()))
+    });
+    verified.is_ok()
+}
+
+/// The bytes of a row, if they are those that were sealed.
+fn bytes(
+    path: &Path,
+    data: &fs::File,
+    series: &str,
+    row: u64,
+    chunk: &journal::Chunk,
+) -> Result<Vec<u8>, H5mdError> {
+    let lost = |reason: String| H5mdError::Read {
+        path: path.to_path_buf(),
+        what: format!("row {row} of {series}"),
+        reason: format!("{reason}; this row, which was on the disk when the checkpoint was written, is lost"),
+    };
+    let bytes = journal::read(data, &chunk.place).map_err(|e| lost(e.to_string()))?;
+    if crc32fast::hash(&bytes) == chunk.checksum {
+        Ok(bytes)
+    } else {
+        Err(lost("its bytes are not those that were written".to_string()))
+    }
+}
+
+/// That the file belongs to the run. Returns the header.
+fn check(path: &Path, begin: &Begin, header: &Header) -> Result<Header, H5mdError> {
     let mismatch = |found: String, expected: String| H5mdError::Mismatch {
         path: path.to_path_buf(),
         found: format!("the file belongs to {found}"),
         expected: format!("this run has {expected}"),
         remedy: "resume with the configuration that wrote it, or start afresh in another directory",
     };
-    let provenance = file
-        .group("vitrion/provenance")
-        .and_then(|group| Provenance::read(&group))
-        .map_err(read_error(path, "vitrion/provenance"))?;
+    let provenance = &begin.provenance;
     let (theirs, ours) = (provenance.config_sha256(), header.provenance.config_sha256());
     if theirs != ours {
         return Err(mismatch(
@@ -71,25 +146,51 @@ fn check(path: &Path, header: &Header) -> Result<(Elements, Header), H5mdError> 
             format!("replica {} here", header.provenance.replica),
         ));
     }
-    let stages = file
-        .group("vitrion/stages")
-        .and_then(|group| read_stages(&group))
-        .map_err(read_error(path, "vitrion/stages"))?;
-    if stages != header.stages {
+    if begin.stages != header.stages {
         return Err(mismatch("other stages".to_string(), format!("{} of its own", header.stages.len())));
     }
-    let elements = Elements::open(&file, &stages).map_err(read_error(path, "particles"))?;
-    let atoms = elements.frames.position.row_elements() / 3;
-    if atoms != header.topology.n_atoms() {
-        return Err(mismatch(format!("{atoms} atoms"), format!("{}", header.topology.n_atoms())));
+    if begin.atoms != header.topology.n_atoms() {
+        return Err(mismatch(format!("{} atoms", begin.atoms), format!("{}", header.topology.n_atoms())));
     }
-    if elements.frames.velocity.is_some() != header.velocities {
+    if begin.velocities != header.velocities {
         return Err(mismatch(
             "a run that keeps velocities differently".to_string(),
             format!("velocities = {}", header.velocities),
         ));
     }
-    Ok((elements, Header { provenance, ..header.clone() }))
+    Ok(header.clone())
+}
+
+/// What a trajectory says of itself, and its series.
+fn begin_of(path: &Path, file: &File) -> Result<(Begin, Elements), H5mdError> {
+    let provenance = file
+        .group("vitrion/provenance")
+        .and_then(|group| Provenance::read(&group))
+        .map_err(read_error(path, "vitrion/provenance"))?;
+    let stages = file
+        .group("vitrion/stages")
+        .and_then(|group| read_stages(&group))
+        .map_err(read_error(path, "vitrion/stages"))?;
+    let elements = Elements::open(file, &stages).map_err(read_error(path, "particles"))?;
+    let atoms = elements.frames.position.row_elements() / 3;
+    let velocities = elements.frames.velocity.is_some();
+    Ok((Begin { layout: String::new(), provenance, stages, atoms, velocities }, elements))
+}
+
+/// Whether the file was closed in order, and has as many rows as the checkpoint.
+fn is_closed_at(path: &Path, header: &Header, counts: &Counts) -> bool {
+    let look = || -> Result<bool, H5mdError> {
+        let file = open_file(path)?;
+        let (begin, elements) = begin_of(path, &file)?;
+        check(path, &begin, header)?;
+        let closed = file.group("vitrion").and_then(|g| g.attr("closed")?.read_scalar::<i32>());
+        let tables = file.group("vitrion/stress_correlation").and_then(|g| g.member_names());
+        let mut found = rows(&elements);
+        found.stress_correlations = tables.unwrap_or_default().into_iter().collect();
+        Ok(matches!(closed, Ok(1)) && found == *counts)
+    };
+    // What cannot be read is made anew.
+    look().unwrap_or(false)
 }
 
 /// Rows in the file.
@@ -112,7 +213,7 @@ fn check_counts(path: &Path, found: &Counts, wanted: &Counts) -> Result<(), H5md
             path: path.to_path_buf(),
             found: format!("the file has {found} {what}"),
             expected: format!("the checkpoint was written after {wanted}"),
-            remedy: "the file was damaged or replaced: restore it, or start afresh in another directory",
+            remedy: BEHIND,
         })
     };
     short("frames".to_string(), found.frames, wanted.frames)?;
@@ -127,46 +228,107 @@ fn check_counts(path: &Path, found: &Counts, wanted: &Counts) -> Result<(), H5md
     })
 }
 
-fn in_place(path: &Path, header: &Header, counts: &Counts) -> Result<TrajectoryWriter, H5mdError> {
+fn in_place(
+    path: &Path,
+    header: &Header,
+    counts: &Counts,
+    journal: Journal,
+) -> Result<TrajectoryWriter, H5mdError> {
     let file: File = options().open_rw(path).map_err(write_error(path, "to the existing file"))?;
     let elements = Elements::open(&file, &header.stages).map_err(read_error(path, "particles"))?;
-    let mut writer = TrajectoryWriter::from_parts(path, file, elements, header);
+    let mut writer = TrajectoryWriter::from_parts(path, file, elements, header, journal);
     go_on(&mut writer, counts)?;
+    // On the disk before anything else changes: a file that is being written never looks closed.
     writer.mark_closed(false)?;
+    writer.force()?;
     Ok(writer)
 }
 
+/// Fills a new file and gives it and its journal the names of the old ones.
 fn rebuild(
     path: &Path,
     header: &Header,
     counts: &Counts,
-    old: &Elements,
-    file: &File,
+    fill: &dyn Fn(&mut TrajectoryWriter) -> Result<(), H5mdError>,
 ) -> Result<TrajectoryWriter, H5mdError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".rebuilt");
-    let temporary = PathBuf::from(name);
-    if temporary.exists() {
-        // Left by a resume that was killed; the original is still in place.
-        std::fs::remove_file(&temporary).map_err(system_error(&temporary, "over an unfinished copy"))?;
-    }
-    let mut writer = TrajectoryWriter::create(&temporary, header)?;
-    let result = fill(&mut writer, counts, old, file).and_then(|()| {
-        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::rename(&temporary, path)
-            .and_then(|()| std::fs::File::open(directory)?.sync_all())
-            .map_err(system_error(path, "the rows of the checkpoint"))
-    });
+    let temporary = rebuilt(path);
+    let header = Header { expected_rows: header.expected_rows.max(counts.frames as u64), ..header.clone() };
+    let mut writer = TrajectoryWriter::create(&temporary, &header)?;
+    let result = fill(&mut writer)
+        .and_then(|()| go_on(&mut writer, counts))
+        .and_then(|()| writer.sync().map(|_| ()))
+        .and_then(|()| fs::rename(&temporary, path).map_err(system_error(path, "the rows of the checkpoint")))
+        .and_then(|()| sync_directory(path));
     if let Err(error) = result {
+        let journal = writer.journal.path.clone();
         drop(writer);
-        let _ = std::fs::remove_file(&temporary);
+        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(&journal);
         return Err(error);
     }
+    // Should this fail, the next resume does it.
+    fs::rename(&writer.journal.path, journal::path_of(path)).map_err(system_error(path, "its journal"))?;
+    sync_directory(path)?;
     writer.path = path.to_path_buf();
+    writer.journal.path = journal::path_of(path);
     Ok(writer)
 }
 
-fn fill(
+/// Fills a new file from a journal and the places in the old file that it names.
+fn fill(writer: &mut TrajectoryWriter, old: &Path, journal: &Path, found: &Found) -> Result<(), H5mdError> {
+    let data = fs::File::open(old).map_err(|e| H5mdError::Open {
+        path: old.to_path_buf(),
+        reason: e.to_string(),
+        remedy: "check the path and its permissions",
+    })?;
+    let path = writer.path.clone();
+    let mut tables: Vec<(String, Table)> = Vec::new();
+    let series: HashMap<String, &dyn Rows> =
+        writer.elements.series().into_iter().map(|(name, _, rows)| (name, rows)).collect();
+    journal::replay(journal, found, &mut |record| {
+        let of = |name: &str| {
+            let rows = series.get(name).copied();
+            rows.ok_or_else(|| {
+                journal::damaged(journal, &format!("it has rows of `{name}`, which is no series here"))
+            })
+        };
+        match record {
+            Record::Begin(_) | Record::Seal(_) => Ok(()),
+            Record::Table { stage, table } => {
+                tables.push((stage, table));
+                Ok(())
+            }
+            Record::Rows { series, first, bytes } => {
+                of(&series)?.write_bytes(first as usize, &bytes).map_err(write_error(&path, &series))
+            }
+            Record::Chunks { series, first, chunks } => {
+                let rows = of(&series)?;
+                (first..).zip(&chunks).try_for_each(|(row, chunk)| {
+                    let bytes = bytes(old, &data, &series, row, chunk)?;
+                    rows.put_chunk(row as usize, chunk.place.filters, &bytes)
+                        .map_err(write_error(&path, &series))
+                })
+            }
+        }
+    })?;
+    drop(series);
+    tables.iter().try_for_each(|(stage, table)| writer.write_stress_correlation(stage, table))
+}
+
+/// Copies what HDF5 finds.
+fn without_journal(path: &Path, header: &Header, counts: &Counts) -> Result<TrajectoryWriter, H5mdError> {
+    let file = open_file(path)?;
+    let (begin, old) = begin_of(path, &file)?;
+    let header = Header { provenance: begin.provenance.clone(), ..check(path, &begin, header)? };
+    check_counts(path, &rows(&old), counts)?;
+    rebuild(path, &header, counts, &|writer| {
+        copy(writer, counts, &old, &file)?;
+        check_written(path, &writer.elements, counts)
+    })
+}
+
+/// Copies the rows of the checkpoint from a file that HDF5 can read.
+fn copy(
     writer: &mut TrajectoryWriter,
     counts: &Counts,
     old: &Elements,
@@ -188,8 +350,31 @@ fn fill(
             .map_err(read_error(&path, "vitrion/stress_correlation"))?;
         writer.write_stress_correlation(stage, &table)?;
     }
-    go_on(writer, counts)?;
-    writer.sync().map(|_| ())
+    Ok(())
+}
+
+/// That no row of the checkpoint is one that was never written: HDF5 fills those with -1 and NaN, without a word.
+fn check_written(path: &Path, elements: &Elements, counts: &Counts) -> Result<(), H5mdError> {
+    let lost = |what: &str, row: usize| H5mdError::Read {
+        path: path.to_path_buf(),
+        what: format!("row {row} of {what}"),
+        reason: "it was never written, though the checkpoint counts it; this row is lost".to_string(),
+    };
+    let frames = &elements.frames;
+    for row in 0..counts.frames {
+        let steps = frames.clock.step.read(row..row + 1).map_err(read_error(path, "step"))?;
+        let positions = frames.position.read(row..row + 1).map_err(read_error(path, "position"))?;
+        let centres = frames.centres.read(row..row + 1).map_err(read_error(path, "centres"))?;
+        let filled = positions.iter().any(|x| x.is_nan()) || centres.iter().any(|x| x.is_nan());
+        if filled || steps.iter().any(|step| *step < 0) {
+            return Err(lost("frames", row));
+        }
+    }
+    let thermo = elements.thermo.clock.step.read(0..counts.thermo).map_err(read_error(path, "thermo"))?;
+    match thermo.iter().position(|step| *step < 0) {
+        Some(row) => Err(lost("thermo", row)),
+        None => Ok(()),
+    }
 }
 
 /// Sets the writer behind the rows of the checkpoint.

@@ -8,6 +8,8 @@ use hdf5::{
 };
 use ndarray::{ArrayViewD, IxDyn};
 
+use super::raw_chunks;
+
 /// Rows of a small dataset that share a chunk: 8 KiB of f64.
 const SMALL_CHUNK: usize = 1024;
 /// Rows of this many bytes or more are compressed, each in a chunk of its own.
@@ -18,6 +20,52 @@ pub(super) struct Series<T> {
     dataset: Dataset,
     row: Vec<usize>,
     element: std::marker::PhantomData<T>,
+}
+
+/// A series whatever its numbers are: its rows as bytes.
+pub(super) trait Rows {
+    /// The dataset.
+    fn dataset(&self) -> &Dataset;
+    /// Bytes of a row.
+    fn row_bytes(&self) -> usize;
+    /// Whether every row has a chunk of its own, which is written once.
+    fn is_large(&self) -> bool {
+        self.row_bytes() >= LARGE_ROW
+    }
+    /// Rows, in the byte order of this machine.
+    fn read_bytes(&self, rows: Range<usize>) -> hdf5::Result<Vec<u8>>;
+    /// Writes what [`Self::read_bytes`] gave.
+    fn write_bytes(&self, at: usize, bytes: &[u8]) -> hdf5::Result<()>;
+    /// Puts a chunk that lay in another file, with the same filters, in the place of a row: the next one.
+    fn put_chunk(&self, row: usize, filters: u32, bytes: &[u8]) -> hdf5::Result<()> {
+        let mut shape = self.dataset().shape();
+        if let Some(rows) = shape.first_mut() {
+            *rows = row + 1;
+        }
+        self.dataset().resize(shape)?;
+        raw_chunks::put(self.dataset(), row, filters, bytes)
+    }
+}
+
+impl<T: H5Type + bytemuck::Pod> Rows for Series<T> {
+    fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.row_elements() * size_of::<T>()
+    }
+
+    fn read_bytes(&self, rows: Range<usize>) -> hdf5::Result<Vec<u8>> {
+        Ok(bytemuck::cast_slice(&self.read(rows)?).to_vec())
+    }
+
+    fn write_bytes(&self, at: usize, bytes: &[u8]) -> hdf5::Result<()> {
+        if !bytes.len().is_multiple_of(self.row_bytes().max(1)) {
+            return Err(format!("{} bytes are no rows of {}", bytes.len(), self.dataset.name()).into());
+        }
+        self.write(at, &bytemuck::pod_collect_to_vec::<u8, T>(bytes))
+    }
 }
 
 impl<T: H5Type> Series<T> {
@@ -39,6 +87,8 @@ impl<T: H5Type> Series<T> {
             // The mantissas are noise, which no effort compresses; level 1 takes what shuffle has laid bare.
             builder = builder.shuffle().deflate(1);
         }
+        // A changed bit is an error of the reader, not another number.
+        let builder = builder.fletcher32();
         let extents = Extents::Simple(SimpleExtents::new(extents));
         let dataset = builder.empty::<T>().shape(extents).create(name)?;
         if !unit.is_empty() {

@@ -12,6 +12,7 @@ use vitrion_core::observe::multi_tau::StressCorrelation;
 use vitrion_core::topology::Topology;
 
 use super::elements::{Elements, Windows, write_table};
+use super::journal::{self, Begin, Journal};
 use super::thermo::QUANTITIES;
 use super::{H5mdError, Provenance, Stage, options, system_error, write_error};
 
@@ -120,6 +121,9 @@ pub struct TrajectoryWriter {
     pub(super) last_step: Option<u64>,
     pub(super) atoms: usize,
     pub(super) molecules: usize,
+    pub(super) journal: Journal,
+    /// Stress correlations since the last seal of the journal.
+    pub(super) unsealed: BTreeMap<String, Table>,
     thermo_buffer: Vec<(i64, f64, Thermo)>,
 }
 
@@ -140,6 +144,8 @@ impl TrajectoryWriter {
         let mut name = path.as_os_str().to_owned();
         name.push(".new");
         let unnamed = PathBuf::from(name);
+        // On the disk before the trajectory has its name: no trajectory is ever without its journal.
+        let journal = Journal::create(&journal::path_of(path), &Begin::new(header))?;
         let (file, elements) = options
             .create(&unnamed)
             .and_then(|file| {
@@ -152,8 +158,9 @@ impl TrajectoryWriter {
             .inspect_err(|_| {
                 // Created a moment ago by this process; without its header or its name it is of no use.
                 let _ = std::fs::remove_file(&unnamed);
+                let _ = std::fs::remove_file(&journal.path);
             })?;
-        let mut writer = Self::from_parts(path, file, elements, header);
+        let mut writer = Self::from_parts(path, file, elements, header, journal);
         writer.counts.window_means =
             header.stages.iter().filter(|s| s.window_means).map(|s| (s.name.clone(), 0)).collect();
         writer.counts.ion_stress =
@@ -161,7 +168,13 @@ impl TrajectoryWriter {
         Ok(writer)
     }
 
-    pub(super) fn from_parts(path: &Path, file: File, elements: Elements, header: &Header) -> Self {
+    pub(super) fn from_parts(
+        path: &Path,
+        file: File,
+        elements: Elements,
+        header: &Header,
+        journal: Journal,
+    ) -> Self {
         Self {
             path: path.to_path_buf(),
             file,
@@ -170,6 +183,8 @@ impl TrajectoryWriter {
             last_step: None,
             atoms: header.topology.n_atoms(),
             molecules: header.topology.molecules.len(),
+            journal,
+            unsealed: BTreeMap::new(),
             thermo_buffer: Vec::new(),
         }
     }
@@ -327,6 +342,7 @@ impl TrajectoryWriter {
             .group("vitrion/stress_correlation")
             .and_then(|group| write_table(&group, stage, table))
             .map_err(write_error(&self.path, &format!("the stress correlation of stage `{stage}`")))?;
+        self.unsealed.insert(stage.to_string(), table.clone());
         self.counts.stress_correlations.insert(stage.to_string());
         Ok(())
     }
@@ -339,20 +355,29 @@ impl TrajectoryWriter {
         self.file.flush().map_err(write_error(&self.path, "what is buffered"))
     }
 
-    /// [`Self::flush`], and waits for the disk: it survives a power failure. Returns what a checkpoint keeps.
+    /// [`Self::flush`], seals the journal, and waits for the disk: it survives a power failure. Returns what a checkpoint keeps.
     pub fn sync(&mut self) -> Result<Counts, H5mdError> {
         self.flush()?;
-        std::fs::File::open(&self.path)
-            .and_then(|file| file.sync_all())
-            .map_err(system_error(&self.path, "to the disk"))?;
+        self.force()?;
+        self.journal.seal(&self.path, &self.elements, self.unsealed.iter(), &self.counts)?;
+        self.unsealed.clear();
         Ok(self.counts())
     }
 
     /// Marks the file as complete and closes it.
     pub fn finish(mut self) -> Result<Counts, H5mdError> {
-        self.flush()?;
+        self.sync()?;
+        // The mark reaches the disk after everything that it is a mark of.
         self.mark_closed(true)?;
-        self.sync()
+        self.force()?;
+        Ok(self.counts())
+    }
+
+    /// Waits for the disk.
+    pub(super) fn force(&self) -> Result<(), H5mdError> {
+        std::fs::File::open(&self.path)
+            .and_then(|file| file.sync_all())
+            .map_err(system_error(&self.path, "to the disk"))
     }
 
     pub(super) fn mark_closed(&self, closed: bool) -> Result<(), H5mdError> {

@@ -39,9 +39,16 @@ fn child_fills_the_disk() {
     let ballast = path.with_file_name("ballast");
     std::fs::write(&ballast, vec![1; 200_000]).unwrap();
     let mut writer = TrajectoryWriter::create(&path, &header()).unwrap();
-    let error = (0..1000).find_map(|index| append(&mut writer, index).err()).unwrap();
+    let mut counts = writer.sync().unwrap();
+    let mut append = |index| {
+        append(&mut writer, index)?;
+        if index % 5 == 4 {
+            counts = writer.sync()?;
+        }
+        Ok::<(), H5mdError>(())
+    };
+    let error = (0..1000).find_map(|index| append(index).err()).unwrap();
     println!("refused: {error}");
-    let counts = Counts { frames: writer.counts().frames, ..Counts::default() };
     assert!(counts.frames > 10);
     drop(writer);
     let reader = TrajectoryReader::open(&path).unwrap();
@@ -55,7 +62,7 @@ fn child_fills_the_disk() {
     let error = TrajectoryWriter::reopen(&path, &header(), &counts).err().unwrap().to_string();
     assert!(error.contains("No space left"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
-    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 2, "no temporary files are left");
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 3, "no temporary files are left");
 }
 
 /// Tells a child process of a test which file to write.

@@ -1,4 +1,5 @@
 mod crashes;
+mod power_cuts;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -350,7 +351,7 @@ fn a_resumed_file_equals_the_never_interrupted_one() {
     {
         let path = directory.path().join(format!("{kept}-{written}-{orderly}.h5"));
         let mut writer = TrajectoryWriter::create(&path, &header()).unwrap();
-        let mut counts = writer.counts();
+        let mut counts = writer.sync().unwrap();
         for index in 0..written {
             append(&mut writer, index).unwrap();
             if index + 1 == kept {
@@ -374,7 +375,7 @@ fn a_resumed_file_equals_the_never_interrupted_one() {
         run(resumed, 23);
         assert_same_contents(&path, &whole);
     }
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 6, "no temporary files are left");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 12, "six files and their journals");
 }
 
 #[test]
