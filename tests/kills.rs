@@ -1,5 +1,5 @@
-//! Kill -9 at random moments: every trajectory opens, and the finished run equals the run that was never killed, dataset
-//! for dataset and bit for bit.
+//! Kill -9 and power cuts at random moments: after a kill every trajectory opens, after either the finished run equals the run that
+//! was never interrupted, dataset for dataset and bit for bit.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -90,6 +90,18 @@ fn contents(path: &Path) -> Vec<(String, Vec<u64>)> {
     found
 }
 
+fn compare(folder: &Path, [whole, other]: [&str; 2]) {
+    for replica in ["replica-000.h5", "replica-001.h5"] {
+        let [whole, other] = [whole, other].map(|run| contents(&folder.join(run).join(replica)));
+        assert!(whole.len() > 20, "the comparison sees the whole file");
+        assert_eq!(whole.len(), other.len());
+        for (a, b) in whole.iter().zip(&other) {
+            assert_eq!(a.0, b.0);
+            assert!(a.1 == b.1, "{replica}: {} differs", a.0);
+        }
+    }
+}
+
 fn kill_and_compare(kills: u32, duration: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_config(folder.path(), duration);
@@ -113,18 +125,88 @@ fn kill_and_compare(kills: u32, duration: &str) {
         }
     }
     finish(run(folder.path(), "killed", "2"));
-    for replica in ["replica-000.h5", "replica-001.h5"] {
-        let whole = contents(&folder.path().join("whole").join(replica));
-        let killed = contents(&folder.path().join("killed").join(replica));
-        assert!(whole.len() > 20, "the comparison sees the whole file");
-        assert_eq!(whole.len(), killed.len());
-        for (a, b) in whole.iter().zip(&killed) {
-            assert_eq!(a.0, b.0);
-            assert!(a.1 == b.1, "{replica}: {} differs after {done} kills", a.0);
-        }
-    }
+    compare(folder.path(), ["whole", "killed"]);
     println!("{done} kills, both replicas equal the run that was never killed");
     assert!(2 * done >= kills, "the run ended after {done} kills: lengthen it");
+}
+
+/// A file system of its own, in a file, that can be cut off.
+struct Disk {
+    image: std::path::PathBuf,
+    place: std::path::PathBuf,
+}
+
+impl Disk {
+    /// None where the system does not let us (no root, no loop devices).
+    fn new(folder: &Path) -> Option<Self> {
+        let disk = Self { image: folder.join("disk.img"), place: folder.join("disk") };
+        std::fs::create_dir(&disk.place).ok()?;
+        let made = Command::new("sh")
+            .args(["-c", "truncate -s 256M \"$0\" && mkfs.ext4 -q -F \"$0\""])
+            .arg(&disk.image)
+            .output();
+        (made.is_ok_and(|output| output.status.success()) && disk.mount()).then_some(disk)
+    }
+
+    fn mount(&self) -> bool {
+        let done = Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.place).output();
+        done.is_ok_and(|output| output.status.success())
+    }
+
+    /// As if the power went: what was not forced to the disk, its own journal included, is lost (`EXT4_IOC_SHUTDOWN` without a flush).
+    fn cut(&self) {
+        let program = "import fcntl, os, struct, sys; \
+                       fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
+        let done = Command::new("python3").args(["-c", program]).arg(&self.place).output().expect("python3");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn remount(&self) {
+        let left = Command::new("umount").arg(&self.place).output().expect("umount");
+        assert!(left.status.success(), "{}", String::from_utf8_lossy(&left.stderr));
+        assert!(self.mount(), "the file system comes back");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.place).output();
+    }
+}
+
+/// Forced shutdowns of a real ext4 at random moments. `None` where the system does not let us.
+fn cut_and_compare(cuts: u32, duration: &str) -> Option<()> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let disk = Disk::new(folder.path())?;
+    write_config(folder.path(), duration);
+    write_config(&disk.place, duration);
+    finish(run(folder.path(), "whole", "2"));
+    let (mut done, mut unreadable) = (0, 0);
+    for cut in 0..cuts {
+        let mut child = run(&disk.place, "cut", if cut % 2 == 0 { "1" } else { "2" });
+        std::thread::sleep(Duration::from_millis(400 + u64::from(cut * 7919 % 1201)));
+        if child.try_wait().expect("a child").is_some() {
+            break;
+        }
+        disk.cut();
+        child.kill().expect("SIGKILL");
+        child.wait().expect("a child");
+        disk.remount();
+        done += 1;
+        for replica in ["replica-000.h5", "replica-001.h5"] {
+            unreadable += u32::from(hdf5::File::open(disk.place.join("cut").join(replica)).is_err());
+        }
+    }
+    finish(run(&disk.place, "cut", "2"));
+    let copied = Command::new("cp").arg("-r").arg(disk.place.join("cut")).arg(folder.path()).output();
+    assert!(copied.is_ok_and(|output| output.status.success()), "copied");
+    compare(folder.path(), ["whole", "cut"]);
+    println!(
+        "{done} power cuts, after which HDF5 could not open {unreadable} of {} files: both replicas equal the quiet run",
+        2 * done
+    );
+    assert!(2 * done >= cuts, "the run ended after {done} cuts: lengthen it");
+    Some(())
 }
 
 #[test]
@@ -133,7 +215,20 @@ fn a_run_killed_a_few_times_equals_the_run_that_was_not() {
 }
 
 #[test]
-#[ignore = "minutes: part of `make validate`"]
+fn a_run_cut_off_with_its_disk_a_few_times_equals_the_run_that_was_not() {
+    if cut_and_compare(3, "8 ps").is_none() {
+        println!("skipped: no file system of our own here");
+    }
+}
+
+#[test]
+#[ignore = "minutes: part of `make torture`"]
 fn a_run_killed_fifty_times_equals_the_run_that_was_not() {
     kill_and_compare(50, "60 ps");
+}
+
+#[test]
+#[ignore = "minutes: part of `make torture`"]
+fn a_run_cut_off_with_its_disk_fifty_times_equals_the_run_that_was_not() {
+    cut_and_compare(50, "60 ps").expect("root, and loop devices");
 }
