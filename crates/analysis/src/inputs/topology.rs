@@ -87,11 +87,12 @@ impl Check<'_> {
                 self.name(atom),
                 self.topology.types[self.places[atom]]
             ),
-            "give the data file of the very same system, with the same atom ids, or leave --topology out",
+            "give the data file of the very same system, with the same ids and types of atoms, or leave --topology out",
         )
     }
 
-    /// Types by number: all atoms of one type are of one species. The numbers themselves may differ, which is said.
+    /// Types by number: all atoms of one type are of one species. The numbers themselves may differ, which is said, but not be
+    /// exchanged.
     fn numbers(&self, notes: &mut Vec<String>) -> Result<(), AnalysisError> {
         let mut first: BTreeMap<i64, usize> = BTreeMap::new();
         for atom in 0..self.own.len() {
@@ -103,17 +104,28 @@ impl Check<'_> {
                 return Err(self.refuse(atom, &why));
             }
         }
-        let type_of = |atom: usize| &self.topology.types[self.places[atom]];
-        let other: Vec<String> = first
-            .iter()
-            .filter(|(number, atom)| type_of(**atom).parse::<i64>().is_ok_and(|own| own != **number))
-            .map(|(number, atom)| format!("{number} is {} ({})", type_of(*atom), self.name(*atom)))
+        let type_of = |atom: usize| self.topology.types[self.places[atom]].parse::<i64>();
+        let other: Vec<(i64, usize, i64)> = first
+            .into_iter()
+            .filter_map(|(number, atom)| Some((number, atom, type_of(atom).ok()?)))
+            .filter(|(number, _, own)| own != number)
             .collect();
+        // The same numbers for other types are a contradiction; other numbers are another numbering.
+        if let Some((_, atom, _)) =
+            other.iter().find(|(number, ..)| other.iter().any(|(.., own)| own == number))
+            && other.iter().all(|(.., own)| other.iter().any(|(number, ..)| own == number))
+        {
+            return Err(self.refuse(*atom, ": types with the same numbers are exchanged"));
+        }
         if !other.is_empty() {
+            let list: Vec<String> = other
+                .iter()
+                .map(|(number, atom, own)| format!("{number} is {own} ({})", self.name(*atom)))
+                .collect();
             notes.push(format!(
                 "the types of {} have other numbers in the topology: {}; is it that of the same system?",
                 self.label,
-                other.join(", ")
+                list.join(", ")
             ));
         }
         Ok(())

@@ -46,7 +46,7 @@ pub fn describe(path: &Path) -> Result<Description, LammpsDataError> {
     from_text(&text(path)?).map_err(|problem| problem.place(path))
 }
 
-fn from_text(text: &str) -> Result<Description, Problem> {
+pub(super) fn from_text(text: &str) -> Result<Description, Problem> {
     let sections = Sections::new(text)?;
     let mut notes: Vec<String> = sections
         .unknown
@@ -148,44 +148,4 @@ fn read_atoms(section: &Section, layout: &Layout) -> Result<Vec<Atom>, Problem> 
         return Err(no_atoms(section));
     }
     Ok(atoms)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn atoms_are_named_and_grouped_in_the_order_of_their_ids() {
-        let text = "\
-title
-
-5 atoms
-3 atom types
-0 10 xlo xhi
-0 10 ylo yhi
-0 10 zlo zhi
-
-Masses
-
-1 15.999
-2 14.007 # N
-3 77.0
-
-Atoms # full
-
-4 0 3 1.0 1 1 1
-2 7 1 -0.5 2 1 1
-1 7 2 0.5 3 1 1
-3 7 1 -0.5 4 1 1
-5 0 3 1.0 5 1 1
-";
-        let found = from_text(text).unwrap();
-        assert_eq!(found.ids, [1, 2, 3, 4, 5]);
-        assert_eq!(found.names, ["O", "N", "3"]);
-        assert_eq!(found.given, [false, true, false]);
-        assert_eq!(found.types, ["2", "1", "1", "3", "3"]);
-        assert_eq!(found.species, [1, 0, 0, 2, 2]);
-        assert_eq!(found.molecules, Some(vec![0, 0, 0, 1, 2]));
-        assert_eq!(found.masses.unwrap()[3], 77.0);
-    }
 }

@@ -5,7 +5,7 @@
 //! names, else the only one whose mass is within 0.01 u; the charges must be those of the force field. Atoms with the same
 //! molecule id form a molecule (atoms with id 0: those that bonds connect), which must have the composition of a kind of
 //! the force field; it supplies all bonded terms, so bond, angle and improper lists of the file are counted and otherwise
-//! ignored. Where a kind has several atoms of one species, they follow in the order of their ids.
+//! ignored. Type labels may stand for the numbers of types. Where a kind has several atoms of one species, they follow in the order of their ids.
 //!
 //! Coordinates come back unwrapped by the image flags, if there are any, and every molecule whole: where a molecule is
 //! split by the boundary, atoms are moved by cell vectors to the shortest distance from their nearest neighbour in it.
@@ -24,6 +24,8 @@ mod sections;
 mod state;
 mod write;
 
+#[cfg(test)]
+mod description_tests;
 #[cfg(test)]
 mod tests;
 

@@ -37,7 +37,7 @@ struct Name {
 
 /// Names `types`, all of which atoms have, in their order. What is assumed is added to `notes`.
 pub(super) fn species(types: &[&AtomType], notes: &mut Vec<String>) -> Species {
-    let names: Vec<Name> = types.iter().map(|kind| name(kind, notes)).collect();
+    let names: Vec<Name> = types.iter().map(|kind| name(kind)).collect();
     let mass = |i: usize| types[i].mass.as_ref().map_or(0.0, |(mass, _)| *mass);
     let mut found = Species { names: Vec::new(), given: Vec::new(), of_type: Vec::new() };
     // Per species: its first type.
@@ -65,6 +65,9 @@ pub(super) fn species(types: &[&AtomType], notes: &mut Vec<String>) -> Species {
     }
     tell_apart(types, &names, &first, &mut found, notes);
     say_origins(types, &names, notes);
+    for (i, kind) in types.iter().enumerate() {
+        say_contradiction(kind, &found.names[found.of_type[i]], notes);
+    }
     found
 }
 
@@ -82,7 +85,11 @@ fn tell_apart(
             continue;
         }
         for &k in &twins {
-            found.names[k] = format!("{}_{}", names[i].text, types[first[k]].number);
+            let mut name = format!("{}_{}", names[i].text, types[first[k]].number);
+            while found.names.contains(&name) {
+                name.push('_');
+            }
+            found.names[k] = name;
         }
         let own: Vec<String> = twins.iter().map(|&k| clip(&found.names[k])).collect();
         let members: Vec<&AtomType> = twins.iter().map(|&k| types[first[k]]).collect();
@@ -95,8 +102,7 @@ fn tell_apart(
     }
 }
 
-fn name(kind: &AtomType, notes: &mut Vec<String>) -> Name {
-    let number = clip(&kind.number);
+fn name(kind: &AtomType) -> Name {
     let mass = kind.mass.as_ref().map(|(value, text)| Mass::new(*value, text));
     let words: Vec<&str> =
         kind.comment.split(char::is_whitespace).map(bare).filter(|w| !w.is_empty()).collect();
@@ -106,16 +112,6 @@ fn name(kind: &AtomType, notes: &mut Vec<String>) -> Name {
         _ => None,
     };
     if let Some(text) = given {
-        if let (Some(mass), Some((symbol, weight))) = (mass, element(text))
-            && symbol == text
-            && !mass.fits(weight)
-        {
-            notes.push(format!(
-                "topology: type {number} is called {text} but has the mass {} u, where {text} has {weight}: X-ray and neutron \
-                 weights are those of the name; rename the type if it is no {text}",
-                mass.value
-            ));
-        }
         return Name { text: text.to_string(), origin: Origin::File };
     }
     if let Some(mass) = mass {
@@ -128,6 +124,18 @@ fn name(kind: &AtomType, notes: &mut Vec<String>) -> Name {
         }
     }
     Name { text: kind.number.clone(), origin: Origin::Number }
+}
+
+/// Says of a type that its mass is not that of the element that it is called.
+fn say_contradiction(kind: &AtomType, name: &str, notes: &mut Vec<String>) {
+    let (Some((value, text)), Some((symbol, weight))) = (&kind.mass, element(name)) else { return };
+    if symbol == name && !Mass::new(*value, text).fits(weight) {
+        notes.push(format!(
+            "topology: type {} is called {name} but has the mass {value} u, where {name} has {weight} u: an isotope, a united atom, \
+             or a wrong name? Weights of X-rays and neutrons are those of {name}",
+            clip(&kind.number)
+        ));
+    }
 }
 
 /// Says which names are not those of the file.
