@@ -19,7 +19,7 @@ fn stderr(output: &Output) -> String {
 
 /// Displacement (angstrom) of an ion between frames, to either side in turn: the centre of mass rests.
 fn step(id: usize) -> f64 {
-    0.01 * ((id + 1) / 2) as f64 * if id.is_multiple_of(2) { -1.0 } else { 1.0 }
+    0.01 * id.div_ceil(2) as f64 * if id.is_multiple_of(2) { -1.0 } else { 1.0 }
 }
 
 /// K: 1 to 8; Cl: 9 to 24.

@@ -63,12 +63,11 @@ pub(super) fn from_text(text: &str) -> Result<Description, Problem> {
     let layout = layout(section, types.as_ref(), &mut notes)?;
     let mut atoms = read_atoms(section, &layout)?;
     atoms.sort_by_key(|a| a.id);
-    let types = match types {
-        Some(types) => types,
-        None => {
-            notes.push("topology: there are no `Masses`: masses are not known".to_string());
-            AtomTypes::without_masses(labels, atoms.iter().map(|a| (a.line, a.kind.as_str())))?
-        }
+    let types = if let Some(types) = types {
+        types
+    } else {
+        notes.push("topology: there are no `Masses`: masses are not known".to_string());
+        AtomTypes::without_masses(labels, atoms.iter().map(|a| (a.line, a.kind.as_str())))?
     };
     let ids: Vec<u64> = atoms.iter().map(|a| a.id).collect();
     let bonds = sections.list("Bonds", "bonds")?;

@@ -3,18 +3,13 @@ use super::description::{Description, from_text};
 /// A file of these sections; atoms are counted.
 fn file(masses: &str, style: &str, atoms: &str, bonds: &str) -> String {
     let count = |text: &str| text.lines().count();
-    let mut text = format!("title\n\n{} atoms\n{} atom types\n", count(atoms), count(masses));
-    if !bonds.is_empty() {
-        text += &format!("{} bonds\n", count(bonds));
-    }
-    if !masses.is_empty() {
-        text += &format!("\nMasses\n\n{masses}");
-    }
-    text += &format!("\nAtoms{style}\n\n{atoms}");
-    if !bonds.is_empty() {
-        text += &format!("\nBonds\n\n{bonds}");
-    }
-    text
+    let counts = format!("title\n\n{} atoms\n{} atom types\n", count(atoms), count(masses));
+    let masses = if masses.is_empty() { String::new() } else { format!("\nMasses\n\n{masses}") };
+    let (number, bonds) = match count(bonds) {
+        0 => (String::new(), String::new()),
+        n => (format!("{n} bonds\n"), format!("\nBonds\n\n{bonds}")),
+    };
+    format!("{counts}{number}{masses}\nAtoms{style}\n\n{atoms}{bonds}")
 }
 
 fn described(text: &str) -> Description {
@@ -23,8 +18,8 @@ fn described(text: &str) -> Description {
 
 /// Names of types with these lines of `Masses`, one atom each, and the notes.
 fn named(masses: &str) -> (Vec<String>, Vec<usize>, String) {
-    let atoms: String = (1..=masses.lines().count()).map(|i| format!("{i} {i} 0 {i}.5 0 0\n")).collect();
-    let found = described(&file(masses, " # charge", &atoms, ""));
+    let atoms: Vec<String> = (1..=masses.lines().count()).map(|i| format!("{i} {i} 0 {i}.5 0 0\n")).collect();
+    let found = described(&file(masses, " # charge", &atoms.concat(), ""));
     (found.names, found.species, found.notes.join("\n"))
 }
 
@@ -105,9 +100,9 @@ const TYPES: [usize; 10] = [1, 2, 2, 2, 1, 2, 2, 2, 3, 3];
 const BONDS: &str = "1 1 1 2\n2 1 1 3\n3 1 1 4\n4 1 5 6\n5 1 5 7\n6 1 5 8\n";
 
 fn grouped(ids: [u64; 10], bonds: &str) -> (Option<Vec<usize>>, String) {
-    let atoms: String =
+    let atoms: Vec<String> =
         (0..10).map(|i| format!("{} {} {} 0.5 {i}.5 0 0\n", i + 1, ids[i], TYPES[i])).collect();
-    let found = described(&file(MASSES, " # full", &atoms, bonds));
+    let found = described(&file(MASSES, " # full", &atoms.concat(), bonds));
     (found.molecules, found.notes.join("\n"))
 }
 
