@@ -1,8 +1,8 @@
 //! What atoms are according to a data file that the user names beside a trajectory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use vitrion_trajectory::lammps_data::Description;
+use vitrion_trajectory::lammps_data::{Description, is_element};
 
 use crate::error::AnalysisError;
 use crate::particles::Particles;
@@ -18,27 +18,215 @@ pub(super) fn particles(
     notes: &mut Vec<String>,
 ) -> Result<Particles, AnalysisError> {
     let places: HashMap<u64, usize> = topology.ids.iter().zip(0..).map(|(id, place)| (*id, place)).collect();
-    let mut species = Vec::with_capacity(ids.len());
-    let mut molecules = Vec::with_capacity(ids.len());
-    let mut masses = Vec::with_capacity(ids.len());
-    for id in ids {
-        let Some(&place) = places.get(id) else {
-            return Err(AnalysisError::input(
-                label,
-                format!("atom {id} is not in the topology"),
-                "give the data file of the same system with --topology",
-            ));
-        };
-        species.push(topology.species[place]);
-        masses.push(topology.masses[place]);
-        molecules.push(topology.molecules.as_ref().map_or(place, |m| m[place]));
+    let places: Vec<usize> = ids
+        .iter()
+        .map(|id| {
+            places.get(id).copied().ok_or_else(|| {
+                AnalysisError::input(
+                    label,
+                    format!("atom {id} is not in the topology"),
+                    "give the data file of the same system with --topology",
+                )
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    notes.extend(topology.notes.iter().cloned());
+    let all = topology.ids.len();
+    if ids.len() < all {
+        notes.push(format!("{} of the {all} atoms of the topology are in {label}", ids.len()));
     }
-    let _ = (own, notes);
-    // Molecules that are not dumped leave no gaps.
-    let mut kinds = molecules.clone();
+    let mut names = topology.names.clone();
+    if let Some(own) = own {
+        let check = Check { label, ids, own, places: &places, topology };
+        if own.iter().all(|word| word.parse::<i64>().is_ok()) {
+            check.numbers(notes)?;
+        } else {
+            check.words(&mut names, notes)?;
+        }
+    }
+    let species = places.iter().map(|&place| topology.species[place]).collect();
+    let molecules = topology.molecules.as_ref().map(|m| compact(&places, m));
+    let particles = Particles::new(names, species, molecules);
+    Ok(match &topology.masses {
+        Some(masses) => particles.with_masses(places.iter().map(|&place| masses[place]).collect()),
+        None => particles,
+    })
+}
+
+/// Molecules of the atoms at `places`; those that are not there leave no gaps.
+fn compact(places: &[usize], molecules: &[usize]) -> Vec<usize> {
+    let of: Vec<usize> = places.iter().map(|&place| molecules[place]).collect();
+    let mut kinds = of.clone();
     kinds.sort_unstable();
     kinds.dedup();
-    let molecules = molecules.iter().map(|m| kinds.partition_point(|k| k < m)).collect();
-    let molecules = topology.molecules.as_ref().map(|_| molecules);
-    Ok(Particles::new(topology.names.clone(), species, molecules).with_masses(masses))
+    of.iter().map(|m| kinds.partition_point(|k| k < m)).collect()
+}
+
+/// What a trajectory says of its atoms, against the topology.
+struct Check<'a> {
+    label: &'a str,
+    ids: &'a [u64],
+    own: &'a [String],
+    /// Per atom of the trajectory: its place in the topology.
+    places: &'a [usize],
+    topology: &'a Description,
+}
+
+impl Check<'_> {
+    fn name(&self, atom: usize) -> &str {
+        &self.topology.names[self.topology.species[self.places[atom]]]
+    }
+
+    fn refuse(&self, atom: usize, why: &str) -> AnalysisError {
+        AnalysisError::input(
+            self.label,
+            format!(
+                "atom {} is `{}` there, but {} (type {}) in the topology{why}",
+                self.ids[atom],
+                self.own[atom],
+                self.name(atom),
+                self.topology.types[self.places[atom]]
+            ),
+            "give the data file of the very same system, with the same ids and types of atoms, or leave --topology out",
+        )
+    }
+
+    /// Types by number: all atoms of one type are of one species. The numbers themselves may differ, which is said, but not be
+    /// exchanged.
+    fn numbers(&self, notes: &mut Vec<String>) -> Result<(), AnalysisError> {
+        let mut first: BTreeMap<i64, usize> = BTreeMap::new();
+        for atom in 0..self.own.len() {
+            let Ok(number) = self.own[atom].parse() else { continue };
+            let before = *first.entry(number).or_insert(atom);
+            if self.name(before) != self.name(atom) {
+                let why =
+                    format!(", where atom {}, also `{number}`, is {}", self.ids[before], self.name(before));
+                return Err(self.refuse(atom, &why));
+            }
+        }
+        let type_of = |atom: usize| self.topology.types[self.places[atom]].parse::<i64>();
+        let other: Vec<(i64, usize, i64)> = first
+            .into_iter()
+            .filter_map(|(number, atom)| Some((number, atom, type_of(atom).ok()?)))
+            .filter(|(number, _, own)| own != number)
+            .collect();
+        // The same numbers for other types are a contradiction; other numbers are another numbering.
+        if let Some((_, atom, _)) =
+            other.iter().find(|(number, ..)| other.iter().any(|(.., own)| own == number))
+            && other.iter().all(|(.., own)| other.iter().any(|(number, ..)| own == number))
+        {
+            return Err(self.refuse(*atom, ": types with the same numbers are exchanged"));
+        }
+        if !other.is_empty() {
+            let list: Vec<String> = other
+                .iter()
+                .map(|(number, atom, own)| format!("{number} is {own} ({})", self.name(*atom)))
+                .collect();
+            notes.push(format!(
+                "the types of {} have other numbers in the topology: {}; is it that of the same system?",
+                self.label,
+                list.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    /// Elements or labels. Two elements must be the same; a word that is the name of another species is a contradiction; other
+    /// words may be finer or coarser than the names of the topology, not both. Species that the topology has no names for get
+    /// those of the trajectory.
+    fn words(&self, names: &mut [String], notes: &mut Vec<String>) -> Result<(), AnalysisError> {
+        // LAMMPS writes `C` for every atom where the user has named no elements (dump_modify element).
+        if self.own.iter().all(|word| word == "C") && (0..self.own.len()).any(|atom| self.name(atom) != "C") {
+            notes.push(format!(
+                "all atoms of {} are called C, as LAMMPS does without `dump_modify element`: the names of the topology are taken",
+                self.label
+            ));
+            return Ok(());
+        }
+        let renamed = self.rename(names, notes);
+        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        for atom in 0..self.own.len() {
+            let species = self.topology.species[self.places[atom]];
+            let (own, name) = (self.own[atom].as_str(), base(self.topology, species));
+            if renamed[species] || same(own, name) {
+                continue;
+            }
+            let elements = is_element(own) && is_element(name);
+            let other = self.topology.names.iter().any(|name| same(name, own));
+            if other || (elements && hydrogen(own) != hydrogen(name)) {
+                return Err(self.refuse(atom, ""));
+            }
+        }
+        match self.mixed() {
+            Some((atom, before)) => {
+                let why = format!(
+                    ", where atom {}, also {}, is `{}`",
+                    self.ids[before],
+                    self.name(before),
+                    self.own[before]
+                );
+                Err(self.refuse(atom, &why))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Gives species that have no names of their own the element that the trajectory calls all their atoms. Per species: whether
+    /// it has been done.
+    fn rename(&self, names: &mut [String], notes: &mut Vec<String>) -> Vec<bool> {
+        let mut words: Vec<Option<&str>> = vec![None; names.len()];
+        let mut several = vec![false; names.len()];
+        for (atom, word) in self.own.iter().enumerate() {
+            let species = self.topology.species[self.places[atom]];
+            several[species] |= words[species].is_some_and(|before| before != word);
+            words[species] = Some(word);
+        }
+        let mut renamed = vec![false; names.len()];
+        for species in 0..names.len() {
+            let Some(symbol) = words[species].filter(|word| is_element(word)) else { continue };
+            // One word for two species says less than the topology does.
+            let shared = words.iter().filter(|word| **word == words[species]).count() > 1;
+            let taken = names.iter().any(|name| name == symbol);
+            if !self.topology.given[species] && !several[species] && !shared && !taken {
+                notes.push(format!("topology: {} is called {symbol}, as in {}", names[species], self.label));
+                names[species] = symbol.to_string();
+                renamed[species] = true;
+            }
+        }
+        renamed
+    }
+
+    /// An atom whose word has several names, and whose name has several words, and another of that name.
+    fn mixed(&self) -> Option<(usize, usize)> {
+        let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut words: HashMap<&str, Vec<&str>> = HashMap::new();
+        let add = |list: &mut Vec<_>, word| {
+            if !list.contains(&word) {
+                list.push(word);
+            }
+        };
+        for (atom, word) in self.own.iter().enumerate() {
+            add(names.entry(word).or_default(), self.name(atom));
+            add(words.entry(self.name(atom)).or_default(), word.as_str());
+        }
+        let torn =
+            |atom: &usize| names[self.own[*atom].as_str()].len() > 1 && words[self.name(*atom)].len() > 1;
+        let atom = (0..self.own.len()).find(torn)?;
+        let other = |b: &usize| self.name(*b) == self.name(atom) && self.own[*b] != self.own[atom];
+        (0..self.own.len()).find(other).map(|before| (atom, before))
+    }
+}
+
+/// Name of a species without the number that tells it apart from others of the same name.
+fn base(topology: &Description, species: usize) -> &str {
+    let name = &topology.names[species];
+    match name.rsplit_once('_') {
+        Some((base, number)) if topology.types.iter().any(|t| t == number) => base,
+        _ => name,
+    }
+}
+
+/// Isotopes of hydrogen are hydrogen.
+fn hydrogen(symbol: &str) -> &str {
+    if matches!(symbol, "D" | "T") { "H" } else { symbol }
 }

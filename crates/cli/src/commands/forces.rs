@@ -278,6 +278,12 @@ impl Forces {
         };
         force_field.cutoff = self.short_range_cutoff.unwrap_or(force_field.cutoff);
         let system = lammps_data::read(&self.system, &force_field)?;
+        if let Some(molecule) = system.least_rigid() {
+            console::say(&format!(
+                "note: {}: {molecule}; energies and forces are those of the atoms where they are",
+                self.system.display()
+            ));
+        }
         let configuration = kernels::Configuration {
             force_field: Arc::new(force_field),
             topology: Arc::new(system.topology),

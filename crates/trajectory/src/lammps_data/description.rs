@@ -1,9 +1,15 @@
-//! What a data file says of its atoms, for any system: no force field is asked.
+//! What a data file says of its atoms, for any system: no force field is asked, and neither positions nor charges nor the cell.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::parse::{self, AtomType};
-use super::{LammpsDataError, Problem};
+use super::atom_styles::{Layout, layout};
+use super::atom_types::{AtomType, AtomTypes};
+use super::molecules::{Atoms, molecules};
+use super::numbers::{integer, real};
+use super::parse::{atom_id, no_atoms, read_bonds};
+use super::sections::{Section, Sections, missing};
+use super::{LammpsDataError, Problem, clip, names, text};
 
 /// Species and molecules of the atoms of a data file, in the order of their ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,137 +18,133 @@ pub struct Description {
     pub ids: Vec<u64>,
     /// Names of the species, in the order of the types.
     pub names: Vec<String>,
+    /// Per species: whether the file names it; else it is called by its mass or the number of its type.
+    pub given: Vec<bool>,
     /// Per atom: index into `names`.
     pub species: Vec<usize>,
-    /// Per atom: mass (u).
-    pub masses: Vec<f64>,
-    /// Per atom: charge (e).
-    pub charges: Vec<f64>,
-    /// Per atom: its molecule, from 0; atoms with molecule id 0 are molecules of their own. None where no atom has one.
+    /// Per atom: number of its type, or its label where no number is given.
+    pub types: Vec<String>,
+    /// Per atom: mass (u); none where the file has no `Masses`.
+    pub masses: Option<Vec<f64>>,
+    /// Per atom: its molecule, from 0. None where every atom is one of its own.
     pub molecules: Option<Vec<usize>>,
+    /// What is assumed.
+    pub notes: Vec<String>,
 }
 
-/// Masses (u) of the elements that a type without a name is recognised by.
-const ELEMENTS: [(&str, f64); 14] = [
-    ("H", 1.008),
-    ("Li", 6.94),
-    ("C", 12.011),
-    ("N", 14.007),
-    ("O", 15.999),
-    ("F", 18.998),
-    ("Na", 22.990),
-    ("Mg", 24.305),
-    ("Si", 28.085),
-    ("S", 32.06),
-    ("Cl", 35.45),
-    ("Ar", 39.95),
-    ("K", 39.0983),
-    ("Ca", 40.078),
-];
-const MASS_TOLERANCE: f64 = 0.02;
+/// One line of `Atoms`.
+struct Atom {
+    line: usize,
+    id: u64,
+    molecule: u64,
+    kind: String,
+}
 
-/// Reads species and molecules. A type is named by its label or by the comment beside its mass, else by the element with its
-/// mass, else by its number.
+/// Reads species and molecules. Atom styles with charges or without, with molecule ids or without; sections that are not known are
+/// passed over. How species are named and molecules found is said in [`Description::notes`] where it is not plain.
 pub fn describe(path: &Path) -> Result<Description, LammpsDataError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| LammpsDataError::Read { path: path.to_path_buf(), source })?;
-    from_text(&text).map_err(|problem| problem.place(path))
+    from_text(&text(path)?).map_err(|problem| problem.place(path))
 }
 
-fn from_text(text: &str) -> Result<Description, Problem> {
-    let file = parse::parse(text)?;
-    let mut atoms = file.atoms;
+pub(super) fn from_text(text: &str) -> Result<Description, Problem> {
+    let sections = Sections::new(text)?;
+    let mut notes: Vec<String> = sections
+        .unknown
+        .iter()
+        .map(|(line, name)| {
+            format!("topology: section `{name}` (line {line}) is not known here and passed over")
+        })
+        .collect();
+    let labels = sections.section("Atom Type Labels");
+    let masses = sections.counted("Masses", "atom types")?;
+    let types = masses.map(|section| AtomTypes::from_masses(section, labels)).transpose()?;
+    let section =
+        sections.counted("Atoms", "atoms")?.ok_or_else(|| missing("Atoms", "`id molecule type q x y z`"))?;
+    let layout = layout(section, types.as_ref(), &mut notes)?;
+    let mut atoms = read_atoms(section, &layout)?;
     atoms.sort_by_key(|a| a.id);
-    let mut types: Vec<(&String, &AtomType)> = file.types.iter().collect();
-    // Numbers before labels, in their order; a label is a second name of a number.
-    types.sort_by_key(|(number, _)| (number.parse::<u64>().unwrap_or(u64::MAX), (*number).clone()));
-    let mut names: Vec<String> = Vec::new();
-    for (number, kind) in &types {
-        let name = name(number, kind);
-        if !names.contains(&name) && atoms.iter().any(|a| same_type(&a.kind, number, kind)) {
-            names.push(name);
-        }
-    }
-    let mut species = Vec::with_capacity(atoms.len());
-    let mut masses = Vec::with_capacity(atoms.len());
-    for atom in &atoms {
-        let kind = file.types.get(&atom.kind).ok_or_else(|| {
-            Problem::at(atom.line, format!("type {} has no mass", atom.kind), "add it to `Masses`")
-        })?;
-        let name = name(&atom.kind, kind);
-        species.push(names.iter().position(|n| *n == name).unwrap_or(0));
-        masses.push(kind.mass);
-    }
+    let types = if let Some(types) = types {
+        types
+    } else {
+        notes.push("topology: there are no `Masses`: masses are not known".to_string());
+        AtomTypes::without_masses(labels, atoms.iter().map(|a| (a.line, a.kind.as_str())))?
+    };
+    let ids: Vec<u64> = atoms.iter().map(|a| a.id).collect();
+    let bonds = sections.list("Bonds", "bonds")?;
+    let known: HashSet<u64> = ids.iter().copied().collect();
+    let bonds = bonds.map(|section| read_bonds(section, &known)).transpose()?.unwrap_or_default();
+
+    let kinds: Vec<usize> = atoms.iter().map(|atom| kind_of(atom, &types)).collect::<Result<_, _>>()?;
+    let used = in_use(&types, &kinds);
+    let used_types: Vec<&AtomType> = used.iter().map(|&kind| &types.list[kind]).collect();
+    let named = names::species(&used_types, &mut notes);
+    let place = |kind: &usize| used.iter().position(|k| k == kind).unwrap_or(0);
+    let species: Vec<usize> = kinds.iter().map(|kind| named.of_type[place(kind)]).collect();
+    let molecule_ids: Vec<u64> = atoms.iter().map(|a| a.molecule).collect();
+    let grouped = Atoms {
+        ids: &ids,
+        molecules: layout.place("molecule").is_some().then_some(&molecule_ids[..]),
+        species: &species,
+        names: &named.names,
+        bonds: &bonds,
+    };
+    let molecules = molecules(&grouped, &mut notes);
     Ok(Description {
-        names,
+        molecules,
         species,
-        masses,
-        ids: atoms.iter().map(|a| a.id).collect(),
-        charges: atoms.iter().map(|a| a.charge).collect(),
-        molecules: molecules(&atoms.iter().map(|a| a.molecule).collect::<Vec<_>>()),
+        ids,
+        names: named.names,
+        given: named.given,
+        types: kinds.iter().map(|&kind| types.list[kind].number.clone()).collect(),
+        masses: kinds.iter().map(|&kind| types.list[kind].mass.as_ref().map(|(mass, _)| *mass)).collect(),
+        notes,
     })
 }
 
-fn same_type(of_atom: &str, number: &str, kind: &AtomType) -> bool {
-    of_atom == number || kind.name.as_deref() == Some(of_atom)
+/// Types that atoms have: numbers before labels, in their order.
+fn in_use(types: &AtomTypes, kinds: &[usize]) -> Vec<usize> {
+    let found: HashSet<usize> = kinds.iter().copied().collect();
+    let mut used: Vec<usize> = found.into_iter().collect();
+    used.sort_by_key(|&kind| {
+        let number = &types.list[kind].number;
+        (number.parse::<u64>().unwrap_or(u64::MAX), number.clone())
+    });
+    used
 }
 
-fn name(number: &str, kind: &AtomType) -> String {
-    let element = ELEMENTS.iter().find(|(_, mass)| (mass - kind.mass).abs() < MASS_TOLERANCE);
-    kind.name.clone().or(element.map(|(symbol, _)| (*symbol).to_string())).unwrap_or(number.to_string())
+fn kind_of(atom: &Atom, types: &AtomTypes) -> Result<usize, Problem> {
+    types.find(&atom.kind).ok_or_else(|| {
+        Problem::at(
+            atom.line,
+            format!("atom {} has type {}, which has no mass", atom.id, clip(&atom.kind)),
+            format!("add it to `Masses`; types there: {}", clip(&types.names().join(", "))),
+        )
+    })
 }
 
-/// From 0 in the order of their first atoms.
-fn molecules(ids: &[u64]) -> Option<Vec<usize>> {
-    if ids.iter().all(|id| *id == 0) {
-        return None;
+fn read_atoms(section: &Section, layout: &Layout) -> Result<Vec<Atom>, Problem> {
+    let (Some(kind), Some(x)) = (layout.place("type"), layout.place("x")) else { return Ok(Vec::new()) };
+    let molecule = layout.place("molecule");
+    let mut seen = HashSet::new();
+    let mut atoms = Vec::with_capacity(section.lines.len());
+    for line in &section.lines {
+        let n = line.number;
+        if !layout.has_length_of(line) {
+            return Err(line.columns(&layout.describe()));
+        }
+        // That they are numbers shows that the columns are those of the style.
+        for word in &line.words[x..x + 3] {
+            real(n, "coordinate", word)?;
+        }
+        atoms.push(Atom {
+            line: n,
+            id: atom_id(n, line.words[0], &mut seen)?,
+            molecule: molecule.map_or(Ok(0), |at| integer(n, "molecule id", line.words[at]))?,
+            kind: line.words[kind].to_string(),
+        });
     }
-    let mut numbers = std::collections::HashMap::new();
-    let mut next = 0;
-    let number = |id: &u64| {
-        let mut fresh = || {
-            next += 1;
-            next - 1
-        };
-        if *id == 0 { fresh() } else { *numbers.entry(*id).or_insert_with(fresh) }
-    };
-    Some(ids.iter().map(number).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn atoms_are_named_and_grouped_in_the_order_of_their_ids() {
-        let text = "\
-title
-
-5 atoms
-3 atom types
-0 10 xlo xhi
-0 10 ylo yhi
-0 10 zlo zhi
-
-Masses
-
-1 15.999
-2 14.007 # N
-3 77.0
-
-Atoms # full
-
-4 0 3 1.0 1 1 1
-2 7 1 -0.5 2 1 1
-1 7 2 0.5 3 1 1
-3 7 1 -0.5 4 1 1
-5 0 3 1.0 5 1 1
-";
-        let found = from_text(text).unwrap();
-        assert_eq!(found.ids, [1, 2, 3, 4, 5]);
-        assert_eq!(found.names, ["O", "N", "3"]);
-        assert_eq!(found.species, [1, 0, 0, 2, 2]);
-        assert_eq!(found.molecules, Some(vec![0, 0, 0, 1, 2]));
-        assert_eq!(found.masses[3], 77.0);
+    if atoms.is_empty() {
+        return Err(no_atoms(section));
     }
+    Ok(atoms)
 }

@@ -7,13 +7,17 @@ use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::{MoleculeKind, Species, Topology};
 
-use super::parse::{Atom, AtomType, DataFile};
-use super::{LammpsSystem, Problem};
+use super::atom_types::{AtomType, AtomTypes};
+use super::molecules::find;
+use super::parse::{Atom, DataFile};
+use super::{LammpsSystem, Problem, clip};
 
 /// Largest difference of masses that still names a species (u).
 const MASS_TOLERANCE: f64 = 0.01;
 /// Largest difference from the force field's charge (e).
 const CHARGE_TOLERANCE: f64 = 1e-6;
+/// Atoms of a molecule that are closer (angstrom) are at the same place: bonds are ten times as long.
+const SAME_PLACE: f64 = 0.1;
 
 pub(super) fn build(file: DataFile, force_field: &ForceField) -> Result<LammpsSystem, Problem> {
     let species_of_type = match_types(&file.types, force_field)?;
@@ -28,6 +32,7 @@ pub(super) fn build(file: DataFile, force_field: &ForceField) -> Result<LammpsSy
         let (kind, ordered) = match_molecule(members, &species, &file.atoms, force_field)?;
         let mut placed: Vec<DVec3> = ordered.iter().map(|&i| file.atoms[i].position).collect();
         make_whole(&file.cell, &mut placed);
+        check_apart(&ordered, &placed, &file.atoms)?;
         positions.extend(placed);
         kinds.push(kind);
         molecule_ids.push(file.atoms[ordered[0]].molecule);
@@ -53,28 +58,25 @@ fn list(species: &[Species]) -> String {
     species.iter().map(|s| format!("{} ({} u)", s.name, s.mass)).collect::<Vec<_>>().join(", ")
 }
 
-fn match_types(
-    types: &HashMap<String, AtomType>,
-    force_field: &ForceField,
-) -> Result<HashMap<String, usize>, Problem> {
-    types
-        .iter()
-        .map(|(name, atom_type)| Ok((name.clone(), match_type(name, atom_type, force_field)?)))
-        .collect()
+/// Per type: its species.
+fn match_types(types: &AtomTypes, force_field: &ForceField) -> Result<Vec<usize>, Problem> {
+    types.list.iter().map(|atom_type| match_type(atom_type, force_field)).collect()
 }
 
-fn match_type(number: &str, atom_type: &AtomType, force_field: &ForceField) -> Result<usize, Problem> {
+fn match_type(atom_type: &AtomType, force_field: &ForceField) -> Result<usize, Problem> {
     let species = &force_field.species;
-    let near = |s: &Species| (s.mass - atom_type.mass).abs() <= MASS_TOLERANCE;
-    if let Some(index) = species.iter().position(|s| Some(&s.name) == atom_type.name.as_ref()) {
+    let number = clip(&atom_type.number);
+    let mass = atom_type.mass.as_ref().map_or(f64::NAN, |(mass, _)| *mass);
+    let near = |s: &Species| (s.mass - mass).abs() <= MASS_TOLERANCE;
+    if let Some(index) = species.iter().position(|s| Some(s.name.as_str()) == atom_type.name()) {
         if near(&species[index]) {
             return Ok(index);
         }
         return Err(Problem::at(
             atom_type.line,
             format!(
-                "type {number} is named {} but has mass {} u, where the force field has {} u",
-                species[index].name, atom_type.mass, species[index].mass
+                "type {number} is named {} but has mass {mass} u, where the force field has {} u",
+                species[index].name, species[index].mass
             ),
             "correct the name or the mass",
         ));
@@ -84,15 +86,12 @@ fn match_type(number: &str, atom_type: &AtomType, force_field: &ForceField) -> R
         [index] => Ok(index),
         [] => Err(Problem::at(
             atom_type.line,
-            format!(
-                "type {number} (mass {} u) is no species of the force field `{}`",
-                atom_type.mass, force_field.name
-            ),
+            format!("type {number} (mass {mass} u) is no species of the force field `{}`", force_field.name),
             format!("species there: {}; use another force field or correct the mass", list(species)),
         )),
         _ => Err(Problem::at(
             atom_type.line,
-            format!("type {number} (mass {} u) could be more than one species", atom_type.mass),
+            format!("type {number} (mass {mass} u) could be more than one species"),
             format!("name it in a comment, e.g. `# {}`", species[candidates[0]].name),
         )),
     }
@@ -100,22 +99,15 @@ fn match_type(number: &str, atom_type: &AtomType, force_field: &ForceField) -> R
 
 fn match_atoms(
     atoms: &[Atom],
-    species_of_type: &HashMap<String, usize>,
-    types: &HashMap<String, AtomType>,
+    species_of_type: &[usize],
+    types: &AtomTypes,
     force_field: &ForceField,
 ) -> Result<Vec<usize>, Problem> {
     atoms
         .iter()
         .map(|atom| {
-            let index = *species_of_type.get(&atom.kind).ok_or_else(|| {
-                let mut known: Vec<_> = types.keys().cloned().collect();
-                known.sort();
-                Problem::at(
-                    atom.line,
-                    format!("atom {} has type {}, which has no mass", atom.id, atom.kind),
-                    format!("add it to `Masses`; types there: {}", known.join(", ")),
-                )
-            })?;
+            let kind = types.find(&atom.kind).ok_or_else(|| no_mass(atom, types))?;
+            let index = species_of_type[kind];
             let species = &force_field.species[index];
             if (atom.charge - species.charge).abs() > CHARGE_TOLERANCE {
                 return Err(Problem::at(
@@ -130,6 +122,14 @@ fn match_atoms(
             Ok(index)
         })
         .collect()
+}
+
+fn no_mass(atom: &Atom, types: &AtomTypes) -> Problem {
+    Problem::at(
+        atom.line,
+        format!("atom {} has type {}, which has no mass", atom.id, clip(&atom.kind)),
+        format!("add it to `Masses`; types there: {}", clip(&types.names().join(", "))),
+    )
 }
 
 /// Atoms (indices into the file's list, by rising id) of each molecule, molecules by their smallest id.
@@ -164,14 +164,6 @@ fn group(file: &DataFile) -> Result<Vec<Vec<usize>>, Problem> {
     let mut groups: Vec<Vec<usize>> = molecules.into_values().collect();
     groups.sort_by_key(|members| file.atoms[members[0]].id);
     Ok(groups)
-}
-
-fn find(root: &mut [usize], mut i: usize) -> usize {
-    while root[i] != i {
-        root[i] = root[root[i]];
-        i = root[i];
-    }
-    i
 }
 
 /// The kind of a molecule, and its atoms in the order of the kind.
@@ -223,6 +215,27 @@ fn no_such_kind(members: &[usize], sequence: &[usize], atoms: &[Atom], force_fie
             force_field.kinds.iter().map(describe).collect::<Vec<_>>().join(", ")
         ),
     )
+}
+
+/// Refuses atoms of a molecule that lie upon each other: no term of a force field would say so of a rigid one.
+fn check_apart(members: &[usize], positions: &[DVec3], atoms: &[Atom]) -> Result<(), Problem> {
+    for (i, r) in positions.iter().enumerate() {
+        for (j, other) in positions[..i].iter().enumerate() {
+            let distance = (*r - *other).length();
+            if distance < SAME_PLACE {
+                let (a, b) = (&atoms[members[j]], &atoms[members[i]]);
+                return Err(Problem::at(
+                    b.line,
+                    format!(
+                        "atom {} lies upon atom {} of its molecule, {distance:.3} angstrom away",
+                        b.id, a.id
+                    ),
+                    "correct its position",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Moves atoms by cell vectors so that each is at the shortest image from its nearest neighbour in the molecule; an atom

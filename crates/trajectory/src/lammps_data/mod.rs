@@ -5,17 +5,27 @@
 //! names, else the only one whose mass is within 0.01 u; the charges must be those of the force field. Atoms with the same
 //! molecule id form a molecule (atoms with id 0: those that bonds connect), which must have the composition of a kind of
 //! the force field; it supplies all bonded terms, so bond, angle and improper lists of the file are counted and otherwise
-//! ignored. Where a kind has several atoms of one species, they follow in the order of their ids.
+//! ignored. Type labels may stand for the numbers of types. Where a kind has several atoms of one species, they follow in the order of their ids.
 //!
 //! Coordinates come back unwrapped by the image flags, if there are any, and every molecule whole: where a molecule is
 //! split by the boundary, atoms are moved by cell vectors to the shortest distance from their nearest neighbour in it.
 
+mod atom_styles;
+mod atom_types;
 mod description;
+mod elements;
+mod header;
 mod matching;
+mod molecules;
+mod names;
+mod numbers;
 mod parse;
+mod sections;
 mod state;
 mod write;
 
+#[cfg(test)]
+mod description_tests;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +37,7 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
 
 pub use description::{Description, describe};
+pub use elements::is_element;
 pub use state::{LARGEST_DEVIATION, NotRigid};
 pub use write::write;
 
@@ -144,14 +155,43 @@ pub fn read(path: &Path, force_field: &ForceField) -> Result<LammpsSystem, Lammp
     from_text(&text(path)?, path, force_field)
 }
 
-/// The text of a file that should be LAMMPS data.
+/// The text of a file that should be LAMMPS data. Bytes beyond ASCII, which titles and comments may have, are UTF-8, or else
+/// Latin-1.
 pub fn text(path: &Path) -> Result<String, LammpsDataError> {
     let bytes =
         std::fs::read(path).map_err(|source| LammpsDataError::Read { path: path.to_path_buf(), source })?;
-    String::from_utf8(bytes).map_err(|_| {
-        Problem::in_file("this is not a text file", "give a LAMMPS data file, as `write_data` makes it")
-            .place(path)
-    })
+    decode(bytes).map_err(|problem| problem.place(path))
+}
+
+fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
+    let (found, remedy) = match bytes[..] {
+        [0x1f, 0x8b, ..] => ("this is compressed (gzip)", "unpack it with gunzip"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("this is text in UTF-16", "save it as UTF-8 or ASCII"),
+        [0x89, b'H', b'D', b'F', ..] => {
+            ("this is not a text file but HDF5", "give a LAMMPS data file, as `write_data` makes it")
+        }
+        _ if bytes.contains(&0) => {
+            ("this is not a text file", "give a LAMMPS data file, as `write_data` makes it")
+        }
+        _ => {
+            return Ok(String::from_utf8(bytes)
+                .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect()));
+        }
+    };
+    Err(Problem::in_file(found, remedy))
+}
+
+/// Most characters of a file that messages repeat.
+const LONGEST_ECHO: usize = 80;
+
+/// `text` as messages repeat it: short, without control characters.
+fn clip(text: &str) -> String {
+    let mut clipped: String =
+        text.chars().take(LONGEST_ECHO).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if text.chars().nth(LONGEST_ECHO).is_some() {
+        clipped.push_str("...");
+    }
+    clipped
 }
 
 /// Like [`read`], with the text of the file at hand; errors name it `path`.

@@ -67,6 +67,19 @@ impl LammpsSystem {
         Ok(state)
     }
 
+    /// The rigid molecule that differs most from the force field's shape, if one differs by more than [`LARGEST_DEVIATION`].
+    pub fn least_rigid(&self) -> Option<NotRigid> {
+        let topology = &self.topology;
+        let masses = topology.masses();
+        let deviations = topology.bodies.iter().filter_map(|body| {
+            let atoms = body.first_atom..body.first_atom + body.n_atoms;
+            let (shape, _) = topology.rigid_shape(body)?;
+            let deviation = rigid_fit::place(shape, &masses[atoms.clone()], &self.positions[atoms]).deviation;
+            (deviation.is_nan() || deviation > LARGEST_DEVIATION).then_some((body, deviation))
+        });
+        deviations.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(body, deviation)| self.not_rigid(body, deviation))
+    }
+
     fn not_rigid(&self, body: &Body, deviation: f64) -> NotRigid {
         let molecule = self.topology.atom_molecule[body.first_atom];
         let kind = self.topology.kinds[self.topology.molecules[molecule].kind].name.clone();

@@ -187,7 +187,7 @@ const BROKEN: &[BrokenFile] = &[
     (|t| t.replace("0.0 10.0 ylo", "10.0 0.0 ylo"), &["upper bound 0 is not above", "lo first"]),
     (|t| t.replace("0.0 10.0 ylo", "0.0 nan ylo"), &["upper bound `nan` is no finite number"]),
     (|t| t.replace("0.0 9.0 zlo zhi", "0 0 9 cvec"), &["general triclinic", "xy xz yz"]),
-    (|t| t.replace("# full", "# molecular"), &["atom_style molecular", "only `full`"]),
+    (|t| t.replace("# full", "# molecular"), &["atom_style molecular, which has no charges", "only `full`"]),
     (|t| t.replace("# full", "# charge"), &["7 columns", "id type q x y z"]),
     (|t| t.replace("Masses", "Weights"), &["`Weights` is no header line"]),
     (|t| t.replace("Bonds\n\n", "Ellipsoids\n\n"), &["`Ellipsoids` is no section", "sections that are read"]),
@@ -231,6 +231,18 @@ const BROKEN: &[BrokenFile] = &[
     (|t| t.replace("3 1 12 13", "3 1 12 99"), &["bond with atom 99, which does not exist"]),
     (|t| t.replace("3 1 12 13", "3 1 12 7"), &["joins atom 12 of molecule 7 and atom 7 of molecule 9"]),
     (|t| format!("{t}\nMasses\n\n1 1\n"), &["second section `Masses`", "merge"]),
+    (
+        |t| t.replace("6 atoms\n", "6 atoms\n2 ellipsoids\n"),
+        &["line 4", "`2 ellipsoids`: particles with a shape"],
+    ),
+    (|t| t.replace("6 atoms\n", "6 atoms\n5 pitorsions\n"), &["`5 pitorsions`", "set the count to 0"]),
+    (|t| t.replace("6.0 6.0 6.0", "6.0 1e308 6.0"), &["line 24", "coordinate 1e308 is beyond 1e9"]),
+    (|t| t.replace("3.0 3.0 3.0 0 1 -1", "3.0 3.0 3.0 0 2000000000 0"), &["line 22", "is beyond 1e9"]),
+    (|t| t.replace("0.0 9.0 zlo", "0.0 1e300 zlo"), &["line 11", "bound 1e300 is beyond"]),
+    (
+        |t| t.replace("13 7 2 -0.65 9.81 6.0911920087683927", "13 7 2 -0.65 10.45 5.0"),
+        &["atom 13 lies upon atom 12"],
+    ),
 ];
 
 #[test]
@@ -246,6 +258,96 @@ fn broken_files_get_messages_that_say_place_finding_and_remedy() {
     }
 }
 
+/// `write_data ... types labels` of LAMMPS writes labels in every section.
+#[test]
+fn labels_may_stand_for_numbers_in_every_section() {
+    let labels = "\
+Atom Type Labels
+
+1 Ca
+2 O
+3 N
+4 K
+
+Bond Type Labels
+
+1 N-O
+
+Dihedral Type Labels
+
+1 x
+
+Improper Type Labels
+
+1 y
+
+Pair Coeffs # zero
+
+Ca 1.0 2.0
+O zero
+
+Masses
+
+Ca 40.078
+O 15.999
+N 14.01
+K 39.1
+";
+    let (start, rest) = SMALL.split_once("Masses").unwrap();
+    let (_, rest) = rest.split_once("4 39.1\n").unwrap();
+    let mut text = format!("{start}{labels}{rest}").replace(" 1 12 1", " N-O 12 1");
+    for (number, label) in [("7 2", "7 O"), ("0 1", "0 Ca"), ("7 3", "7 N"), ("9 4", "9 K")] {
+        text = text.replace(&format!(" {number} "), &format!(" {label} "));
+    }
+    assert_eq!(
+        read_text(&text, &rigid()).unwrap_or_else(|p| panic!("line {}: {}", p.line, p.found)),
+        small()
+    );
+}
+
+#[test]
+fn counts_of_nothing_are_passed_over() {
+    let header = "6 atoms\n0 ellipsoids\n0 lines\n0 triangles\n0 bodies\n0 crossterms\n0 pi torsions\n";
+    assert_eq!(read_text(&SMALL.replace("6 atoms\n", header), &rigid()).unwrap(), small());
+}
+
+#[test]
+fn titles_and_comments_may_be_latin_1() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("latin1.data");
+    let mut bytes = b"0.33 \xc5\xb2\xff".to_vec();
+    bytes.extend_from_slice(SMALL.trim_start_matches("a small system").as_bytes());
+    let text = [&bytes[..], b"# \xe9t\xe9\n"].concat();
+    std::fs::write(&path, text).unwrap();
+    let system = read(&path, &rigid()).unwrap();
+    assert_eq!(system.title, "0.33 \u{c5}\u{b2}\u{ff}");
+    assert_eq!(LammpsSystem { title: "a small system".into(), ..system }, small());
+}
+
+#[test]
+fn messages_repeat_little_of_a_file() {
+    let long = format!("{}\u{1b}[31m", "9".repeat(400));
+    for text in [
+        SMALL.replace("6 atoms", &format!("{long} atoms")),
+        SMALL.replace("3 bonds", &format!("{long} bunds x1")),
+        SMALL.replace("6.0 6.0 6.0", &format!("6.0 {long} 6.0")),
+        SMALL.replace("6.0 6.0 6.0", &format!("6.0 6.0 6.0 {long}")),
+        SMALL.replace("7 9 4 1.0", &format!("7 9 {long} 1.0")),
+    ] {
+        let problem = read_text(&text, &rigid()).unwrap_err();
+        assert!(problem.found.len() < 200 && !problem.found.contains('\u{1b}'), "{}", problem.found);
+    }
+}
+
+#[test]
+fn the_molecule_that_is_farthest_from_its_rigid_shape_is_named() {
+    assert_eq!(small().least_rigid(), None);
+    let text = SMALL.replace("9.81 6.0911920087683927 4.0", "9.81 6.3 4.0");
+    let found = read_text(&text, &rigid()).unwrap().least_rigid().unwrap();
+    assert_eq!((found.molecule, found.atom, found.kind.as_str()), (3, 12, "nitrate"));
+    assert!(found.deviation > LARGEST_DEVIATION);
+}
+
 #[test]
 fn unreadable_files_are_named() {
     let message = read(Path::new("no/such.data"), &rigid()).unwrap_err().to_string();
@@ -255,4 +357,13 @@ fn unreadable_files_are_named() {
     std::fs::write(&path, [0x89, b'H', b'D', b'F', 0xff, 0xfe]).unwrap();
     let message = read(&path, &rigid()).unwrap_err().to_string();
     assert!(message.contains("not a text file"), "{message}");
+    for (bytes, expected) in [
+        (&b"\x1f\x8b\x08\0"[..], "gunzip"),
+        (b"\xff\xfet\0", "UTF-16"),
+        (b"title\n\n\0\x01", "not a text file"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let message = read(&path, &rigid()).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
 }

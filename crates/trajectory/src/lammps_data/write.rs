@@ -7,7 +7,7 @@ use std::path::Path;
 use glam::DVec3;
 use vitrion_core::topology::{MoleculeKind, MoleculeModel};
 
-use super::parse::shift_exponent;
+use super::numbers::shift_exponent;
 use super::{LammpsDataError, LammpsSystem};
 
 /// Writes a data file that [`super::read`] gives back to the last bit: numbers carry the fewest digits (at most 17) that
