@@ -4,6 +4,7 @@ mod dump;
 mod follower;
 mod h5md;
 mod topology;
+mod unwrapping;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data::Description;
 
 pub use dump::DumpTrajectory;
-pub use h5md::H5mdTrajectory;
+pub use h5md::{H5mdTrajectory, particles_of};
 
 use crate::clock::Clock;
 use crate::error::AnalysisError;
@@ -149,6 +150,11 @@ impl Inputs {
             })?;
             // A topology that the user names is no part of the file.
             hash.update(format!("{:?} {:?}", trajectory.particles(), trajectory.periodic()));
+            if let Some(reader) =
+                trajectory.h5md().filter(|reader| !reader.is_own() && reader.groups().len() > 1)
+            {
+                hash.update(reader.group());
+            }
             let clock = trajectory.clock();
             hash.update(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
             hash.update(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));

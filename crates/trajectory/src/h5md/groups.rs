@@ -71,7 +71,9 @@ pub(super) fn choose<'a>(
         }
     };
     match (wanted, groups) {
-        (Some(name), _) => named(name).ok_or_else(|| ask(format!("there is no group `{name}` with positions"))),
+        (Some(name), _) => {
+            named(name).ok_or_else(|| ask(format!("there is no group `{name}` with positions")))
+        }
         (None, [(only, _)]) => Ok(only),
         (None, _) => {
             named("all").ok_or_else(|| ask("one group of particles can be read at a time".to_string()))

@@ -6,8 +6,8 @@
 use hdf5::types::{IntSize, TypeDescriptor};
 
 use super::moments::{Moments, Rows};
-use super::source::Element;
 use super::reason;
+use super::source::Element;
 
 /// The ids of a group.
 pub(super) struct Identity {
@@ -94,7 +94,8 @@ impl Identity {
         }
         let rows = self.element.rows_of(&other.moments, other.rows)?;
         Ok(Box::new(move |row| {
-            let at = rows.exact(row).ok_or("there are no ids at its step, so that nobody knows whose it is")?;
+            let at =
+                rows.exact(row).ok_or("there are no ids at its step, so that nobody knows whose it is")?;
             self.order_of_row(at)
         }))
     }
@@ -116,7 +117,8 @@ impl Identity {
 
 /// The rows of the particles in the order of their ids, and the ids.
 fn sorted(ids: &[i64], absent: &[i64]) -> Result<(Vec<usize>, Vec<i64>), String> {
-    let mut order: Vec<usize> = (0..ids.len()).filter(|i| ids[*i] >= 0 && !absent.contains(&ids[*i])).collect();
+    let mut order: Vec<usize> =
+        (0..ids.len()).filter(|i| ids[*i] >= 0 && !absent.contains(&ids[*i])).collect();
     order.sort_by_key(|i| ids[*i]);
     let sorted: Vec<i64> = order.iter().map(|i| ids[*i]).collect();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {

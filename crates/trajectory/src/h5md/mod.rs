@@ -50,9 +50,9 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use groups::GroupSummary;
 pub use plain::{PlainHeader, PlainWriter};
 pub use provenance::{Provenance, Stage};
-pub use groups::GroupSummary;
 pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
 pub use summary::Summary;
 pub use thermo::{QUANTITIES, Quantity};

@@ -43,7 +43,9 @@ impl Clock {
 
     fn increases(&self, rows: usize) -> bool {
         match self {
-            Self::Explicit(values) => values[..rows.min(values.len())].windows(2).all(|pair| pair[0] < pair[1]),
+            Self::Explicit(values) => {
+                values[..rows.min(values.len())].windows(2).all(|pair| pair[0] < pair[1])
+            }
             Self::Fixed { increment, .. } => *increment > 0.0,
         }
     }
@@ -91,9 +93,10 @@ impl Rows {
     /// How the `rows` rows of an element with moments of its own belong to the `frames` frames of the positions.
     pub fn new(own: &Moments, rows: usize, position: &Moments, frames: usize) -> Result<Self, String> {
         let pairs = [(&own.steps, &position.steps), (&own.times, &position.times)];
-        let common = pairs.into_iter().zip([true, false]).find_map(|((own, keys), steps)| {
-            Some((own.as_ref()?, keys.as_ref()?, steps))
-        });
+        let common = pairs
+            .into_iter()
+            .zip([true, false])
+            .find_map(|((own, keys), steps)| Some((own.as_ref()?, keys.as_ref()?, steps)));
         let Some((own, keys, are_steps)) = common else {
             if rows == frames {
                 return Ok(Self::ByFrame(rows));
@@ -102,7 +105,8 @@ impl Rows {
                 "it has {rows} rows for {frames} frames, and no steps or times that say which belongs to which"
             ));
         };
-        let interval = if frames > 1 { (keys.at(frames - 1) - keys.at(0)).abs() / (frames - 1) as f64 } else { 1.0 };
+        let interval =
+            if frames > 1 { (keys.at(frames - 1) - keys.at(0)).abs() / (frames - 1) as f64 } else { 1.0 };
         let tolerance = if are_steps { 0.0 } else { SAME_TIME * interval };
         let both = rows.min(frames);
         if (0..both).all(|k| (own.at(k) - keys.at(k)).abs() <= tolerance) {

@@ -143,7 +143,10 @@ impl TrajectoryReader {
         }
         let images = source.element("image", timing.scale)?;
         let mut centres = None;
-        if own && let Ok(group) = file.group("particles/centres") && group.name() != particles.name() {
+        if own
+            && let Ok(group) = file.group("particles/centres")
+            && group.name() != particles.name()
+        {
             let source = Source { path, group: &group };
             centres = source.element("position", 1.0)?;
             if let Some(element) = &mut centres {
@@ -152,7 +155,8 @@ impl TrajectoryReader {
         }
         if own {
             let length = |e: &Option<Element>| e.as_ref().map_or(usize::MAX, |e| e.value.shape()[0]);
-            frames = [length(&velocity), length(&images), length(&centres)].into_iter().fold(frames, usize::min);
+            frames =
+                [length(&velocity), length(&images), length(&centres)].into_iter().fold(frames, usize::min);
         }
         let identity = source.element("id", timing.scale)?;
         let identity = identity.map(|element| {
@@ -165,7 +169,8 @@ impl TrajectoryReader {
         if let Some(identity) = &identity {
             let covered = identity.covered(frames);
             if covered + LARGEST_TAIL < frames || covered == 0 && frames > 0 {
-                let reason = format!("there are no ids at the step of frame {covered}, and their order changes");
+                let reason =
+                    format!("there are no ids at the step of frame {covered}, and their order changes");
                 return Err(source.error(&source.name("id"), reason));
             }
             frames = covered;
@@ -206,7 +211,7 @@ impl TrajectoryReader {
         };
         reader.drop_incomplete_tail();
         reader.choose_fixed_order()?;
-        reader.timing.settle(&reader.path, reader.frames, None)?;
+        reader.timing.settle(&reader.path, reader.frames, None);
         Ok(reader)
     }
 
@@ -283,7 +288,8 @@ impl TrajectoryReader {
                 remedy: "leave --timestep out",
             });
         }
-        self.timing.settle(&self.path, self.frames, Some(timestep))
+        self.timing.settle(&self.path, self.frames, Some(timestep));
+        Ok(())
     }
 
     fn source(&self) -> Source<'_> {
@@ -378,7 +384,9 @@ impl TrajectoryReader {
             (Some((element, rows)), None) => {
                 rows.exact(index).map(|row| self.vectors(element, row, index)).transpose()?
             }
-            (Some(_), Some(error)) => return Err(self.error(&self.source().name("velocity"), error.to_string())),
+            (Some(_), Some(error)) => {
+                return Err(self.error(&self.source().name("velocity"), error.to_string()));
+            }
             (None, _) => None,
         };
         Ok(ReadFrame {
@@ -585,12 +593,19 @@ fn check_unit_system(path: &Path, file: &File, units: &[Option<String>]) -> Resu
     Err(H5mdError::Read {
         path: path.to_path_buf(),
         what: "h5md/modules/units".to_string(),
-        reason: format!("its unit system is `{system}`, and not everything has a unit of its own; give each element a `unit`"),
+        reason: format!(
+            "its unit system is `{system}`, and not everything has a unit of its own; give each element a `unit`"
+        ),
     })
 }
 
 /// An element that may be there for some frames only; where nobody can tell for which, it is left out.
-fn timed(element: Option<Element>, position: &Moments, frames: usize, notes: &mut Vec<String>) -> Option<Timed> {
+fn timed(
+    element: Option<Element>,
+    position: &Moments,
+    frames: usize,
+    notes: &mut Vec<String>,
+) -> Option<Timed> {
     let element = element?;
     match element.rows_of(position, frames) {
         Ok(rows) => Some((element, rows)),

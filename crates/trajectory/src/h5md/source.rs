@@ -202,7 +202,9 @@ impl Source<'_> {
             return Ok(Some((Clock::Fixed { offset: offset.unwrap_or(0.0), increment }, unit)));
         }
         if dataset.ndim() != 1 {
-            return Err(self.error(&what, format!("its shape is {:?}, not one number a row", dataset.shape())));
+            return Err(
+                self.error(&what, format!("its shape is {:?}, not one number a row", dataset.shape()))
+            );
         }
         Ok(Some((Clock::Explicit(values), unit)))
     }

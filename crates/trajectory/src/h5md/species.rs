@@ -136,7 +136,8 @@ fn unchanged(
         Some(steps) => format!(" (step {})", steps.at(row)),
         None => String::new(),
     };
-    let name = ids.map_or(format!("particle {particle}"), |ids| format!("the particle with id {}", ids[particle]));
+    let name =
+        ids.map_or(format!("particle {particle}"), |ids| format!("the particle with id {}", ids[particle]));
     Err(format!(
         "{name} is {} at first and {} in row {row}{step}: what changes in time cannot be analysed",
         first.show(particle),

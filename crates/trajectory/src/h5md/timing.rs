@@ -44,7 +44,7 @@ impl Timing {
     }
 
     /// Chooses the times of `frames` frames, and says what is assumed. `timestep` (ps) is what the user says.
-    pub fn settle(&mut self, path: &Path, frames: usize, timestep: Option<f64>) -> Result<(), H5mdError> {
+    pub fn settle(&mut self, path: &Path, frames: usize, timestep: Option<f64>) {
         self.notes.clear();
         let several = frames > 1;
         if several && self.steps.is_none() && (self.own.is_none() || timestep.is_some()) {
@@ -76,12 +76,12 @@ impl Timing {
                 self.times = None;
                 if several {
                     self.notes.push(
-                        "the file does not say how long a step is: 1 fs is assumed; give it with --timestep".to_string(),
+                        "the file does not say how long a step is: 1 fs is assumed; give it with --timestep"
+                            .to_string(),
                     );
                 }
             }
         }
-        Ok(())
     }
 
     fn without_unit(&self, times: &Clock, frames: usize) -> String {
@@ -94,7 +94,9 @@ impl Timing {
                  `units real`, give --timestep \"{step} fs\""
             );
         }
-        format!("{place} has no unit: ps is assumed; if that is not so, give the length of a step with --timestep")
+        format!(
+            "{place} has no unit: ps is assumed; if that is not so, give the length of a step with --timestep"
+        )
     }
 
     /// Step of a frame; its number where there are no steps.

@@ -129,12 +129,20 @@ mod tests {
 
     #[test]
     fn units_that_programs_write_are_known_to_the_last_bit() {
-        for (unit, value) in
-            [("nm", 10.0), ("pm", 0.01), ("m", 1e10), ("A", 1.0), ("\u{c5}", 1.0), ("um", 1e4), ("0.1 nm", 1.0)]
-        {
+        for (unit, value) in [
+            ("nm", 10.0),
+            ("pm", 0.01),
+            ("m", 1e10),
+            ("A", 1.0),
+            ("\u{c5}", 1.0),
+            ("um", 1e4),
+            ("0.1 nm", 1.0),
+        ] {
             assert_eq!(scale(unit, LENGTH), Some(value), "{unit}");
         }
-        for (unit, value) in [("ps", 1.0), ("fs", 1e-3), ("ns", 1e3), ("us", 1e6), ("s", 1e12), ("60 s", 6e13)] {
+        for (unit, value) in
+            [("ps", 1.0), ("fs", 1e-3), ("ns", 1e3), ("us", 1e6), ("s", 1e12), ("60 s", 6e13)]
+        {
             assert_eq!(scale(unit, TIME), Some(value), "{unit}");
         }
         for (unit, value) in [
