@@ -265,9 +265,8 @@ fn particles_are_followed_by_their_ids_whatever_their_rows() {
     // Where rows change their particles only within a species, the species is one of rows.
     let blocks: Vec<usize> = (0..N).map(|i| (i % 2) * 30 + i / 2).collect();
     let made = Made::new();
-    let order: Vec<Vec<usize>> = (0..FRAMES)
-        .map(|f| (0..N).map(|row| 2 * ((row + f) % 30) + row / 30).collect())
-        .collect();
+    let order: Vec<Vec<usize>> =
+        (0..FRAMES).map(|f| (0..N).map(|row| 2 * ((row + f) % 30) + row / 30).collect()).collect();
     let positions: Vec<_> = frames.iter().zip(&order).map(|(frame, order)| in_rows(order, frame)).collect();
     let group = made.group("atoms", &wrapped(&positions));
     series(&group, "id", &[N], &order.iter().flatten().map(|p| *p as i64).collect::<Vec<_>>(), &steps);
@@ -470,12 +469,15 @@ fn positions_that_are_unwrapped_beside_images_are_told_from_wrapped_ones() {
     assert_close(msd, expected);
     let (_, msd, _) = made(&shifted(&frames), &images(&frames)).msd("1", &[]);
     assert_close(msd, expected);
+    // What moves without jumps is unwrapped, whatever is counted.
+    let mut other = images(&frames);
+    other.iter_mut().for_each(|frame| frame.rotate_left(17));
+    let (_, msd, _) = made(&frames, &other).msd("1", &[]);
+    assert_close(msd, expected);
     // The other way round, and counts of another system.
     let error = made(&wrapped(&frames), &map(&images(&frames), |n| -n)).refused(&[]);
     assert!(error.contains("the other way round"), "{error}");
-    let mut other = images(&frames);
-    other.iter_mut().for_each(|frame| frame.rotate_left(17));
-    let error = made(&frames, &other).refused(&[]);
+    let error = made(&wrapped(&frames), &other).refused(&[]);
     assert!(error.contains("contradict each other"), "{error}");
 }
 
@@ -514,7 +516,9 @@ fn unwrapped_positions_in_a_changing_cell_do_not_move_with_it() {
     let lengths: Vec<f64> = (0..FRAMES).map(|f| L * (1.0 - 0.003 * f as f64)).collect();
     let frames: Vec<Vec<[f64; 3]>> = lengths
         .iter()
-        .map(|length| (0..N).map(|i| [3.0 * length * i as f64 / N as f64, 0.2 * length, 0.4 * length]).collect())
+        .map(|length| {
+            (0..N).map(|i| [3.0 * length * i as f64 / N as f64, 0.2 * length, 0.4 * length]).collect()
+        })
         .collect();
     let group = made.bare("all", &frames);
     times(&group.group("position").unwrap(), &every(100, FRAMES), 0.002, Some("ps"));
@@ -543,7 +547,12 @@ fn times_and_units_that_are_missing_are_said() {
     let (lag, msd, said) = made.msd("1", &[]);
     assert_close(lag, 200.0);
     assert_close(msd, expected);
-    for word in ["position/time has no unit: ps is assumed", "--timestep \"2 fs\"", "angstrom is assumed", "`boundary`"] {
+    for word in [
+        "position/time has no unit: ps is assumed",
+        "--timestep \"2 fs\"",
+        "angstrom is assumed",
+        "`boundary`",
+    ] {
         assert!(said.contains(word), "{word}: {said}");
     }
     let (lag, _, said) = made.msd("1", &["--timestep", "2 fs"]);
@@ -553,7 +562,10 @@ fn times_and_units_that_are_missing_are_said() {
     group.unlink("position/time").unwrap();
     let (lag, _, said) = made.msd("1", &[]);
     assert_close(lag, 0.1);
-    assert!(said.contains("does not say how long a step is: 1 fs is assumed; give it with --timestep"), "{said}");
+    assert!(
+        said.contains("does not say how long a step is: 1 fs is assumed; give it with --timestep"),
+        "{said}"
+    );
     // No steps either.
     group.unlink("position/step").unwrap();
     let (lag, _, said) = made.msd("1", &[]);
@@ -595,6 +607,19 @@ fn a_length_without_unit_is_in_the_unit_of_the_others() {
     }
     let (_, msd, _) = build(1e-4, Some("um"), Some("um")).msd("1", &[]);
     assert_close(msd, expected);
+    // As an array of one word, and beside the group, as some libraries write it.
+    let made = build(0.1, None, Some("nm"));
+    let words: [VarLenUnicode; 1] = ["nm".parse().unwrap()];
+    let value = made.file.dataset("particles/all/position/value").unwrap();
+    value.new_attr_builder().with_data(&words[..]).create("unit").unwrap();
+    let (_, msd, said) = made.msd("1", &[]);
+    assert_close(msd, expected);
+    assert!(!said.contains("no unit"), "{said}");
+    value.delete_attr("unit").unwrap();
+    word(&made.file.group("particles/all/position").unwrap(), "units", "nm");
+    let (_, msd, said) = made.msd("1", &[]);
+    assert_close(msd, expected);
+    assert!(!said.contains("no unit"), "{said}");
     let error = build(1.0, Some("sigma"), None).refused(&[]);
     assert!(error.contains("position/value") && error.contains("`sigma` is not known"), "{error}");
     let made = build(1.0, None, None);
@@ -614,7 +639,10 @@ fn one_of_several_groups_is_asked_for() {
     let group = made.group("ions", &few);
     dataset(&group, "species", &[6], &[7; 6]);
     for error in [made.refused(&[]), made.refused(&["--group", "salt"])] {
-        assert!(error.contains("ions (6 particles), solvent (60 particles)") && error.contains("--group NAME"), "{error}");
+        assert!(
+            error.contains("ions (6 particles), solvent (60 particles)") && error.contains("--group NAME"),
+            "{error}"
+        );
     }
     assert_close(made.msd("1", &["--group", "solvent"]).1, moved(&frames, |i| i % 2 == 0));
     assert_close(made.msd("7", &["--group", "ions"]).1, moved(&frames, |i| i < 6));
@@ -697,7 +725,9 @@ fn a_topology_says_what_particles_are() {
     let data = topology(made.directory.path(), 1..=N);
     assert_close(made.msd("K", &["--topology", &data]).1, expected);
     let (text, _) = made.convert(&["--topology", &data]);
-    assert!(text.lines().nth(2).unwrap().starts_with("K ") && text.lines().nth(3).unwrap().starts_with("Cl "));
+    assert!(
+        text.lines().nth(2).unwrap().starts_with("K ") && text.lines().nth(3).unwrap().starts_with("Cl ")
+    );
     // By ids: here the other way round, and from 0.
     let ids: Vec<i64> = (0..N as i64).rev().collect();
     dataset(&group, "id", &[N], &ids);
@@ -722,8 +752,10 @@ fn nothing_is_wrapped_along_an_edge_that_is_not_periodic() {
             frame.iter().enumerate().map(|(i, r)| [r[0], r[1], z(i)]).collect()
         })
         .collect();
-    let in_plane: Vec<Vec<[f64; 3]>> =
-        frames.iter().map(|f| f.iter().map(|r| [r[0].rem_euclid(L), r[1].rem_euclid(L), r[2]]).collect()).collect();
+    let in_plane: Vec<Vec<[f64; 3]>> = frames
+        .iter()
+        .map(|f| f.iter().map(|r| [r[0].rem_euclid(L), r[1].rem_euclid(L), r[2]]).collect())
+        .collect();
     for placeholder in [L, 0.0] {
         let made = Made::new();
         let group = made.bare("all", &in_plane);

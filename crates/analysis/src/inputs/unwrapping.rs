@@ -188,7 +188,7 @@ pub(super) fn choose(
         return Ok((Unwrapping::Centres, Vec::new()));
     }
     let periodic = reader.periodic();
-    if periodic == [false; 3] || frames.is_empty() || reader.particles() == 0 {
+    if periodic == [false; 3] || frames.len() < 2 || reader.particles() == 0 {
         return Ok((Unwrapping::AsIs, Vec::new()));
     }
     let Some(seen) = Seen::of(reader, frames, periodic)? else { return Ok((Unwrapping::AsIs, Vec::new())) };
@@ -239,6 +239,12 @@ fn with_images(
             seen.extent, seen.extent_less_images
         ))
     };
+    if seen.jumps_are_walls() {
+        return Err(refuse(format!(
+            "positions and `image` contradict each other: particles jump {} times by a cell, nearly, that `image` does not count",
+            seen.jumps
+        )));
+    }
     let (wrapped, unwrapped) = (seen.extent <= WRAPPED_EXTENT, seen.extent_less_images <= WRAPPED_EXTENT);
     let within = |extent: f64| extent <= 1.0 + ROUNDING;
     let images = match (wrapped, unwrapped) {

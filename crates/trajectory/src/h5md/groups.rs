@@ -16,8 +16,12 @@ pub struct GroupSummary {
     pub particles: usize,
 }
 
-/// All groups with positions, by name.
-pub(super) fn all(path: &Path, file: &File) -> Result<Vec<(Group, GroupSummary)>, H5mdError> {
+/// All groups with positions, by name. Links that lead nowhere are refused where nothing else is there, or where `wanted` is one.
+pub(super) fn all(
+    path: &Path,
+    file: &File,
+    wanted: Option<&str>,
+) -> Result<Vec<(Group, GroupSummary)>, H5mdError> {
     let none = || missing(path, "/particles", "this is an HDF5 file, but no H5MD trajectory");
     let broken = |what: &str, reason: String| H5mdError::Read {
         path: path.to_path_buf(),
@@ -31,9 +35,14 @@ pub(super) fn all(path: &Path, file: &File) -> Result<Vec<(Group, GroupSummary)>
     let mut names = particles.member_names().map_err(|_| none())?;
     names.sort();
     let mut found = Vec::new();
+    let mut first_broken = None;
     for name in names {
         if let Some(reason) = broken_link(&particles, &name) {
-            return Err(broken(&format!("particles/{name}"), reason));
+            let error = broken(&format!("particles/{name}"), reason);
+            if wanted == Some(name.as_str()) {
+                return Err(error);
+            }
+            first_broken = first_broken.or(Some(error));
         }
         let Ok(group) = particles.group(&name) else { continue };
         if group.link_exists("position") {
@@ -42,7 +51,8 @@ pub(super) fn all(path: &Path, file: &File) -> Result<Vec<(Group, GroupSummary)>
         }
     }
     if found.is_empty() {
-        return Err(missing(path, "/particles/*/position", "this file holds no positions"));
+        let none = || missing(path, "/particles/*/position", "this file holds no positions");
+        return Err(first_broken.unwrap_or_else(none));
     }
     Ok(found)
 }

@@ -12,7 +12,7 @@ use hdf5::{File, Group};
 use vitrion_core::cell::Cell;
 
 use super::boxes::{Boundary, Edges};
-use super::elements::{text_attribute, unit_of};
+use super::elements::text_attribute;
 use super::groups::{self, GroupSummary};
 use super::identity::Identity;
 use super::moments::{Moments, Rows};
@@ -109,7 +109,7 @@ impl TrajectoryReader {
     pub fn open_group(path: &Path, group: Option<&str>) -> Result<Self, H5mdError> {
         let file = open_file(path)?;
         let own = is_own(&file);
-        let found = groups::all(path, &file)?;
+        let found = groups::all(path, &file, group)?;
         let particles = groups::choose(path, &found, group)?.clone();
         let groups: Vec<GroupSummary> = found.into_iter().map(|(_, summary)| summary).collect();
         let source = Source { path, group: &particles };
@@ -127,7 +127,7 @@ impl TrajectoryReader {
         let mut boundary = source.boundary()?;
         let timing = Timing::new(&source, &position)?;
         let mut edges = source.element("box/edges", timing.scale)?;
-        let unit = |e: &Element| unit_of(&e.value);
+        let unit = |e: &Element| e.unit.clone();
         let mut units = vec![unit(&position), timing.unit.clone(), edges.as_ref().and_then(unit)];
         units.dedup();
         scale_lengths(&source, &mut position, edges.as_mut(), &mut notes)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use glam::{DMat3, DVec3};
 use hdf5::{Dataset, Group, LinkType, Location};
 
-use super::elements::unit_of;
+use super::elements::texts_of;
 use super::moments::{Clock, Moments, Rows};
 use super::series::read_rows;
 use super::units::{self, Dimension};
@@ -21,6 +21,8 @@ pub(super) struct Element {
     /// Path of the dataset within the file.
     pub name: String,
     pub value: Dataset,
+    /// As the file names it; none where it has none.
+    pub unit: Option<String>,
     /// From the file's unit to angstrom, ps and u.
     pub scale: f64,
     /// Whether the first dimension counts rows.
@@ -137,7 +139,8 @@ impl Source<'_> {
         }
         if let Ok(value) = parent.dataset(leaf) {
             let (name, moments) = (self.name(name), Moments::default());
-            return Ok(Some(Element { name, value, scale: 1.0, series: false, rows: 1, moments }));
+            let unit = self.unit_of(&name, &[&value])?;
+            return Ok(Some(Element { name, value, unit, scale: 1.0, series: false, rows: 1, moments }));
         }
         let what = self.name(&format!("{name}/value"));
         let group = parent.group(leaf).map_err(|e| self.error(&self.name(name), reason(&e)))?;
@@ -157,14 +160,28 @@ impl Source<'_> {
                 Some(clock.scaled(scale.unwrap_or(time_scale)))
             }
         };
+        let unit = self.unit_of(&what, &[&value, &group])?;
         let moments = Moments { steps: steps.map(|(clock, _)| clock), times };
         let rows = rows.min(moments.len());
-        Ok(Some(Element { name: what, value, scale: 1.0, series: true, rows, moments }))
+        Ok(Some(Element { name: what, value, unit, scale: 1.0, series: true, rows, moments }))
+    }
+
+    /// The unit of a dataset: its attribute `unit`; some programs write `units`, or one beside the group.
+    pub fn unit_of(&self, what: &str, places: &[&Location]) -> Result<Option<String>, H5mdError> {
+        for (place, name) in places.iter().flat_map(|place| [(place, "unit"), (place, "units")]) {
+            let Ok(attribute) = place.attr(name) else { continue };
+            match texts_of(&attribute).as_deref() {
+                Some([unit]) if unit.trim().is_empty() => {}
+                Some([unit]) => return Ok(Some(unit.trim().to_string())),
+                _ => return Err(self.error(what, format!("its attribute `{name}` is not one word"))),
+            }
+        }
+        Ok(None)
     }
 
     /// The factor of a unit, if there is a unit.
     pub fn scale(&self, what: &str, unit: Option<String>, of: Dimension) -> Result<Option<f64>, H5mdError> {
-        let Some(unit) = unit.filter(|unit| !unit.trim().is_empty()) else { return Ok(None) };
+        let Some(unit) = unit else { return Ok(None) };
         match units::scale(&unit, of) {
             Some(scale) => Ok(Some(scale)),
             None => Err(self.error(what, format!("its unit `{unit}` is not known here"))),
@@ -173,7 +190,7 @@ impl Source<'_> {
 
     /// The factor of the unit of an element's value, if it has one.
     pub fn unit_scale(&self, element: &Element, of: Dimension) -> Result<Option<f64>, H5mdError> {
-        self.scale(&element.name, unit_of(&element.value), of)
+        self.scale(&element.name, element.unit.clone(), of)
     }
 
     /// `step` or `time` of an element: one number a row, or an increment with an `offset`; and its unit.
@@ -194,7 +211,7 @@ impl Source<'_> {
         let dataset = group.dataset(name).map_err(|e| self.error(&what, reason(&e)))?;
         check_size(&dataset).map_err(|e| self.error(&what, e))?;
         let values = dataset.read_raw::<f64>().map_err(|e| self.error(&what, reason(&e)))?;
-        let unit = unit_of(&dataset);
+        let unit = self.unit_of(&what, &[&dataset])?;
         // A scalar is an increment; so is a single number for many rows, as some libraries write scalars.
         let single = dataset.is_scalar() || (values.len() == 1 && rows > 1 && values[0] > 0.0);
         if single && let [increment] = values[..] {

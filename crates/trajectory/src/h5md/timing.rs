@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::H5mdError;
-use super::elements::unit_of;
 use super::moments::Clock;
 use super::source::{Element, Source};
 use super::units;
@@ -36,8 +35,10 @@ impl Timing {
     /// From the moments of the positions.
     pub fn new(source: &Source, position: &Element) -> Result<Self, H5mdError> {
         let place = source.name("position/time");
-        let dataset = source.group.dataset("position/time").ok();
-        let unit = dataset.and_then(|time| unit_of(&time)).filter(|unit| !unit.trim().is_empty());
+        let unit = match source.group.dataset("position/time") {
+            Ok(time) => source.unit_of(&place, &[&time])?,
+            Err(_) => None,
+        };
         let scale = source.scale(&place, unit.clone(), units::TIME)?.unwrap_or(1.0);
         let (steps, own) = (position.moments.steps.clone(), position.moments.times.clone());
         Ok(Self { steps, times: None, own, timestep: FEMTOSECOND, scale, unit, place, notes: Vec::new() })
@@ -59,9 +60,11 @@ impl Timing {
                     let asked = (self.step(frames - 1) - self.step(0)) as f64 * timestep;
                     if (said - asked).abs() > SAME * said.abs() {
                         self.notes.push(format!(
-                            "{}: --timestep makes it {asked} ps from the first frame to the last, the file says {said} ps; the time \
+                            "{}: --timestep makes it {} ps from the first frame to the last, the file says {} ps; the time \
                              step is taken",
-                            path.display()
+                            path.display(),
+                            plain(asked),
+                            plain(said)
                         ));
                     }
                 }
@@ -86,7 +89,7 @@ impl Timing {
 
     fn without_unit(&self, times: &Clock, frames: usize) -> String {
         let steps = (self.step(frames - 1) - self.step(0)) as f64;
-        let step = (times.at(frames - 1) - times.at(0)) / steps;
+        let step = plain((times.at(frames - 1) - times.at(0)) / steps);
         let place = &self.place;
         if self.steps.is_some() && step > LONGEST_STEP {
             return format!(
@@ -108,4 +111,9 @@ impl Timing {
     pub fn time(&self, frame: usize) -> f64 {
         self.times.as_ref().map_or_else(|| self.step(frame) as f64 * self.timestep, |times| times.at(frame))
     }
+}
+
+/// Without the digits that arithmetic leaves.
+fn plain(x: f64) -> f64 {
+    (x * 1e9).round() / 1e9
 }
