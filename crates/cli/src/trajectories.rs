@@ -91,7 +91,7 @@ pub fn conditions(paths: &[PathBuf], reading: Reading) -> Result<(String, Vec<f6
                 temperatures.push(f64::NAN);
                 continue;
             }
-            let reader = TrajectoryReader::open(&file)?;
+            let reader = TrajectoryReader::open_group(&file, reading.group)?;
             let stage = stage(&reader, reading.stage)?;
             temperatures.push(stage.as_ref().and_then(|s| mean_temperature(&reader, s)).unwrap_or(f64::NAN));
             name = stage.map_or(name, |s| s.name);
@@ -105,12 +105,25 @@ pub fn conditions(paths: &[PathBuf], reading: Reading) -> Result<(String, Vec<f6
 pub struct Reading<'a> {
     /// Stage of Vitrion's own files.
     pub stage: Option<&'a str>,
-    /// LAMMPS data file that says what the atoms of a dump are.
+    /// LAMMPS data file that says what the particles are.
     pub topology: Option<&'a Path>,
-    /// Length of a step of a dump (ps).
+    /// Length of a step (ps), where the file does not say, or says wrongly.
     pub timestep: Option<f64>,
     /// Whether a drift of the centre of mass stays part of what is measured.
     pub keep_drift: bool,
+    /// Group of particles of an H5MD file.
+    pub group: Option<&'a str>,
+}
+
+/// A dump has no groups to choose from.
+pub fn no_group(path: &Path, group: Option<&str>) -> Result<()> {
+    if let Some(group) = group {
+        bail!(
+            "{}: --group {group} chooses particles of an H5MD file; this is a dump, leave it out",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// Everything that run directories and files hold: each file one trajectory, with the frames of one stage.
@@ -121,11 +134,12 @@ pub fn inputs(paths: &[PathBuf], reading: Reading) -> Result<Inputs> {
     for path in paths {
         for file in find(path)? {
             if is_dump(&file) {
+                no_group(&file, reading.group)?;
                 let dump = LammpsDump::open(&file)?;
                 trajectories.push(examined(Box::new(DumpTrajectory::new(dump, said)?), reading.keep_drift)?);
                 continue;
             }
-            let reader = TrajectoryReader::open(&file)?;
+            let reader = TrajectoryReader::open_group(&file, reading.group)?;
             let stage = stage(&reader, reading.stage)?;
             let frames = frames_of(&reader, stage.as_ref());
             let trajectory = H5mdTrajectory::new(reader, stage, frames, said)?;

@@ -1,8 +1,11 @@
 //! Extended XYZ out: a text format that ASE and OVITO read, any cell.
 //!
-//! One block a frame: the number of atoms; a line of `key=value` (`Lattice` with the three edge vectors, `Origin`, `Properties`,
-//! `pbc`, `Step`, `Time` in ps); one line an atom (species, position in angstrom, velocity in angstrom/ps if there is one).
-//! Numbers carry the fewest digits that determine them.
+//! One block a frame: the number of atoms; a line of `key=value` (`Lattice` with the three edge vectors and `Origin`, if there is a
+//! cell, `Properties`, `pbc`, `Step`, `Time` in ps); one line an atom (species, position in angstrom, velocity in angstrom/ps if
+//! there is one). Numbers carry the fewest digits that determine them.
+//!
+//! ASE takes nothing but symbols of elements for species. Where a name is none, all such atoms are `X`, its placeholder, and a column
+//! `species_number` tells them apart: by their names, if these are whole numbers, else by their places, from 1, in `species_names`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -16,11 +19,13 @@ use vitrion_core::topology::Topology;
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// Step number.
-    pub step: u64,
+    pub step: i64,
     /// Time (ps).
     pub time: f64,
-    /// Periodic cell.
-    pub cell: &'a Cell,
+    /// Cell; none where there is none.
+    pub cell: Option<&'a Cell>,
+    /// Along which of its edges the system repeats itself.
+    pub periodic: [bool; 3],
     /// Corner of the cell (angstrom).
     pub origin: DVec3,
     /// Per atom (angstrom).
@@ -51,7 +56,7 @@ pub enum ExtendedXyzError {
         /// The file.
         path: PathBuf,
         /// Step of the frame.
-        step: u64,
+        step: i64,
         /// Length of its array.
         found: usize,
         /// Atoms in the file.
@@ -62,7 +67,7 @@ pub enum ExtendedXyzError {
 /// A file being written, frame by frame.
 pub struct ExtendedXyzWriter {
     path: PathBuf,
-    species: Vec<String>,
+    species: Species,
     output: BufWriter<File>,
 }
 
@@ -76,18 +81,20 @@ impl ExtendedXyzWriter {
     /// Creates the file for atoms with these species names.
     pub fn with_species(path: &Path, species: Vec<String>) -> Result<Self, ExtendedXyzError> {
         let file = File::create_new(path).map_err(|source| failed(path, source))?;
-        Ok(Self { path: path.to_path_buf(), species, output: BufWriter::new(file) })
+        Ok(Self { path: path.to_path_buf(), species: Species::new(species), output: BufWriter::new(file) })
     }
 
     /// Appends a frame.
     pub fn write(&mut self, frame: &Frame) -> Result<(), ExtendedXyzError> {
-        for found in [frame.positions.len(), frame.velocities.map_or(self.species.len(), <[DVec3]>::len)] {
-            if found != self.species.len() {
+        for found in
+            [frame.positions.len(), frame.velocities.map_or(self.species.names.len(), <[DVec3]>::len)]
+        {
+            if found != self.species.names.len() {
                 return Err(ExtendedXyzError::AtomCount {
                     path: self.path.clone(),
                     step: frame.step,
                     found,
-                    expected: self.species.len(),
+                    expected: self.species.names.len(),
                 });
             }
         }
@@ -112,20 +119,73 @@ fn failed(path: &Path, source: io::Error) -> ExtendedXyzError {
     ExtendedXyzError::Write { path: path.to_path_buf(), source, remedy }
 }
 
-fn write_block(output: &mut impl Write, species: &[String], frame: &Frame) -> io::Result<()> {
-    let h = frame.cell.matrix();
-    let lattice = [h.x_axis, h.y_axis, h.z_axis].map(spaced).join(" ");
+/// Names of the atoms as they are written.
+struct Species {
+    /// Per atom: the symbol of an element, or `X`.
+    names: Vec<String>,
+    /// Per atom, where there is a name that is no element.
+    numbers: Option<Vec<i64>>,
+    /// What the numbers stand for, where they are no names themselves.
+    legend: Option<String>,
+}
+
+impl Species {
+    fn new(names: Vec<String>) -> Self {
+        if names.iter().all(|name| is_element(name)) {
+            return Self { names, numbers: None, legend: None };
+        }
+        let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
+        let mut kinds: Vec<&String> = names.iter().collect();
+        kinds.sort();
+        kinds.dedup();
+        // A space would end the name, a quotation mark the list.
+        let clean = |name: &&String| name.replace(|c: char| c.is_whitespace() || c == '"', "_");
+        let legend = numbers.is_none().then(|| kinds.iter().map(clean).collect::<Vec<_>>().join(" "));
+        let place = |name: &String| kinds.partition_point(|kind| *kind < name) as u64 + 1;
+        let numbers = numbers.unwrap_or_else(|| names.iter().map(|n| place(n).cast_signed()).collect());
+        let symbol = |name: &String| if is_element(name) { name.clone() } else { "X".to_string() };
+        Self { names: names.iter().map(symbol).collect(), numbers: Some(numbers), legend }
+    }
+}
+
+/// Symbols of the elements, and what ASE calls an atom of none.
+const SYMBOLS: &str = " X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo \
+     Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra \
+     Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og ";
+
+fn is_element(name: &str) -> bool {
+    !name.is_empty() && !name.contains(' ') && SYMBOLS.contains(&format!(" {name} "))
+}
+
+fn write_block(output: &mut impl Write, species: &Species, frame: &Frame) -> io::Result<()> {
+    writeln!(output, "{}", species.names.len())?;
+    let mut periodic = frame.periodic;
+    match frame.cell {
+        Some(cell) => {
+            let h = cell.matrix();
+            let lattice = [h.x_axis, h.y_axis, h.z_axis].map(spaced).join(" ");
+            write!(output, "Lattice=\"{lattice}\" Origin=\"{}\" ", spaced(frame.origin))?;
+        }
+        None => periodic = [false; 3],
+    }
+    let number = if species.numbers.is_some() { ":species_number:I:1" } else { "" };
     let velocity = if frame.velocities.is_some() { ":vel:R:3" } else { "" };
-    writeln!(output, "{}", species.len())?;
-    writeln!(
+    let pbc = periodic.map(|along| if along { "T" } else { "F" }).join(" ");
+    write!(
         output,
-        "Lattice=\"{lattice}\" Origin=\"{}\" Properties=species:S:1:pos:R:3{velocity} pbc=\"T T T\" Step={} Time={}",
-        spaced(frame.origin),
-        frame.step,
-        frame.time
+        "Properties=species:S:1{number}:pos:R:3{velocity} pbc=\"{pbc}\" Step={} Time={}",
+        frame.step, frame.time
     )?;
-    for (atom, (name, position)) in species.iter().zip(frame.positions).enumerate() {
-        write!(output, "{name} {}", spaced(*position))?;
+    if let Some(legend) = &species.legend {
+        write!(output, " species_names=\"{legend}\"")?;
+    }
+    writeln!(output)?;
+    for (atom, (name, position)) in species.names.iter().zip(frame.positions).enumerate() {
+        write!(output, "{name} ")?;
+        if let Some(numbers) = &species.numbers {
+            write!(output, "{} ", numbers[atom])?;
+        }
+        write!(output, "{}", spaced(*position))?;
         match frame.velocities {
             Some(velocities) => writeln!(output, " {}", spaced(velocities[atom]))?,
             None => writeln!(output)?,
@@ -156,7 +216,8 @@ mod tests {
         let mut frame = Frame {
             step: 5_000_000_000,
             time: 20_000_000.0,
-            cell: &cell,
+            cell: Some(&cell),
+            periodic: [true; 3],
             origin: DVec3::new(-1.0, 0.0, 0.0),
             positions: &positions,
             velocities: None,
@@ -188,6 +249,40 @@ mod tests {
     }
 
     #[test]
+    fn species_that_are_no_elements_become_numbers_and_steps_keep_their_sign() {
+        let directory = tempfile::tempdir().unwrap();
+        let block = |names: &[&str], cell: Option<&Cell>| {
+            let path = directory.path().join(names.join("-"));
+            let species = names.iter().map(ToString::to_string).collect();
+            let mut writer = ExtendedXyzWriter::with_species(&path, species).unwrap();
+            let positions = vec![DVec3::ONE; names.len()];
+            let (periodic, origin) = ([true, true, false], DVec3::ZERO);
+            let frame = Frame {
+                step: -3,
+                time: -0.5,
+                cell,
+                periodic,
+                origin,
+                positions: &positions,
+                velocities: None,
+            };
+            writer.write(&frame).unwrap();
+            writer.finish().unwrap();
+            std::fs::read_to_string(&path).unwrap()
+        };
+        assert_eq!(
+            block(&["8", "-7"], Some(&Cell::cubic(9.0).unwrap())),
+            "2\nLattice=\"9 0 0 0 9 0 0 0 9\" Origin=\"0 0 0\" Properties=species:S:1:species_number:I:1:pos:R:3 pbc=\"T T F\" \
+             Step=-3 Time=-0.5\nX 8 1 1 1\nX -7 1 1 1\n"
+        );
+        assert_eq!(
+            block(&["OW", "K", "Hw 1"], None),
+            "3\nProperties=species:S:1:species_number:I:1:pos:R:3 pbc=\"F F F\" Step=-3 Time=-0.5 species_names=\"Hw_1 K OW\"\n\
+             X 3 1 1 1\nK 2 1 1 1\nX 1 1 1 1\n"
+        );
+    }
+
+    #[test]
     fn a_full_disk_is_reported() {
         if !Path::new("/dev/full").exists() {
             return;
@@ -195,14 +290,15 @@ mod tests {
         let output = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut writer = ExtendedXyzWriter {
             path: PathBuf::from("x.xyz"),
-            species: vec!["K".to_string()],
+            species: Species::new(vec!["K".to_string()]),
             output: BufWriter::new(output),
         };
         let cell = Cell::cubic(10.0).unwrap();
         let frame = Frame {
             step: 0,
             time: 0.0,
-            cell: &cell,
+            cell: Some(&cell),
+            periodic: [true; 3],
             origin: DVec3::ZERO,
             positions: &[DVec3::ONE],
             velocities: None,

@@ -9,19 +9,6 @@ use crate::error::AnalysisError;
 pub(super) const SHORTEST_DISPLACEMENT: &str = "positions carry no image counts: particles are followed by the shortest \
      displacement between frames, which is right as long as nothing moves half a cell between two frames";
 
-/// Extent of wrapped positions in units of the cell's edges: 1, and what molecules that are kept whole add to it.
-const WRAPPED_EXTENT: f64 = 1.5;
-
-/// Whether positions spread over more than one and a half cells: then they are unwrapped already.
-pub(super) fn spreads(cell: &Cell, positions: &[DVec3]) -> bool {
-    let (mut low, mut high) = (DVec3::INFINITY, DVec3::NEG_INFINITY);
-    for position in positions {
-        let s = cell.fractional(*position);
-        (low, high) = (low.min(s), high.max(s));
-    }
-    (high - low).max_element() > WRAPPED_EXTENT
-}
-
 /// Where particles are, unwrapped, from frame to frame.
 #[derive(Default)]
 pub(super) struct Follower {
@@ -118,12 +105,5 @@ mod tests {
         assert!((first - at(11.0, place * 1.1)).length() < 1e-12);
         // Nor when the cell is what it was.
         assert!((first - at(10.0, place)).length() < 1e-12);
-    }
-
-    #[test]
-    fn unwrapped_positions_are_told_from_whole_molecules() {
-        let cell = Cell::cubic(10.0).unwrap();
-        assert!(!spreads(&cell, &[DVec3::ZERO, DVec3::splat(11.3)]));
-        assert!(spreads(&cell, &[DVec3::ZERO, DVec3::new(25.0, 0.0, 0.0)]));
     }
 }

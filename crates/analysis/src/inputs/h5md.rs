@@ -1,22 +1,17 @@
-//! H5MD files as trajectories: Vitrion's own and those of other programs.
-//!
-//! Where unwrapped positions come from, in this order:
-//! 1. `/particles/centres/position`: unwrapped centres, kept by Vitrion; atoms follow their centre.
-//! 2. `image`: cells that particles have crossed. In a changing cell their displacements are summed up from frame to frame,
-//!    each with the cell of its frame.
-//! 3. Positions that spread over more than one and a half cells are taken for unwrapped as they are.
-//! 4. Else a particle is followed by the shortest displacement from frame to frame: right as long as nothing moves half a
-//!    cell between two frames.
+//! H5MD files as trajectories: Vitrion's own and those of other programs. How positions become unwrapped:
+//! [`super::unwrapping`].
 
 use std::path::Path;
 use std::sync::Arc;
 
-use glam::DVec3;
+use glam::{BVec3, DMat3, DVec3};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
+use vitrion_trajectory::lammps_data::Description;
 
-use super::follower::{Follower, SHORTEST_DISPLACEMENT, check_finite, spreads};
-use super::{FrameStream, Said, Trajectory};
+use super::follower::{Follower, check_finite};
+use super::unwrapping::{self, Unwrapping};
+use super::{FrameStream, Said, Trajectory, topology};
 use crate::clock::Clock;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
@@ -31,28 +26,27 @@ pub struct H5mdTrajectory {
     particles: Particles,
     clock: Clock,
     unwrapping: Unwrapping,
-}
-
-/// How positions become unwrapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unwrapping {
-    Centres,
-    Images,
-    AsIs,
-    ShortestDisplacement,
+    notes: Vec<String>,
 }
 
 impl H5mdTrajectory {
     /// Takes the given frames of a file, which belong to `stage` if it has stages.
+    ///
+    /// # Errors
+    /// Particles without species and without a topology, no particles, times that do not increase, positions and images that
+    /// contradict each other.
     pub fn new(
-        reader: TrajectoryReader,
+        mut reader: TrajectoryReader,
         stage: Option<Stage>,
         frames: Vec<usize>,
         said: Said,
     ) -> Result<Self, AnalysisError> {
-        let _ = said;
         let label = reader.path().display().to_string();
-        let particles = particles_of(&reader, &label)?;
+        if let Some(timestep) = said.timestep {
+            reader.set_timestep(timestep)?;
+        }
+        let mut notes = reader.notes();
+        let particles = particles_of(&reader, said.topology, &mut notes)?;
         let steps: Vec<i64> = frames.iter().map(|&f| reader.step(f)).collect();
         let times: Vec<f64> = frames.iter().map(|&f| reader.time(f)).collect();
         let clock = Clock::new(&steps, &times).map_err(|frame| {
@@ -62,8 +56,18 @@ impl H5mdTrajectory {
                 "give a file whose steps or times increase from frame to frame",
             )
         })?;
-        let unwrapping = choose_unwrapping(&reader, &frames)?;
-        Ok(Self { reader, stage, frames, particles, clock, unwrapping })
+        let (unwrapping, said) = unwrapping::choose(&reader, &frames)?;
+        match reader.incomplete_frames() {
+            0 => {}
+            n if reader.is_own() => {
+                notes.push(format!("{label}: the last frames ({n}) were never completed, and are left out"));
+            }
+            n => notes.push(format!(
+                "{label}: the last frames ({n}) lack a step, a time, an image or ids, and are left out"
+            )),
+        }
+        notes.extend(said);
+        Ok(Self { reader, stage, frames, particles, clock, unwrapping, notes })
     }
 }
 
@@ -89,7 +93,14 @@ impl Trajectory for H5mdTrajectory {
     }
 
     fn stream(&self) -> Box<dyn FrameStream + '_> {
-        Box::new(Stream { trajectory: self, next: 0, follower: Follower::default(), offsets: None })
+        Box::new(Stream {
+            trajectory: self,
+            next: 0,
+            follower: Follower::default(),
+            edges: None,
+            crossed: None,
+            offsets: None,
+        })
     }
 
     fn h5md(&self) -> Option<&TrajectoryReader> {
@@ -100,76 +111,137 @@ impl Trajectory for H5mdTrajectory {
         self.stage.as_ref()
     }
 
+    fn periodic(&self) -> BVec3 {
+        BVec3::from_array(self.reader.periodic())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.reader.is_whole()
+    }
+
     fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        match self.reader.incomplete_frames() {
-            0 => {}
-            n => notes.push(format!(
-                "{}: the last frames ({n}) were never completed, and are left out",
-                self.label()
-            )),
-        }
-        match self.unwrapping {
-            Unwrapping::Centres | Unwrapping::Images => {}
-            Unwrapping::AsIs => notes.push(
-                "positions spread over more than one and a half cells: taken for unwrapped".to_string(),
-            ),
-            Unwrapping::ShortestDisplacement => notes.push(SHORTEST_DISPLACEMENT.to_string()),
-        }
-        notes
+        self.notes.clone()
     }
 }
 
-fn particles_of(reader: &TrajectoryReader, label: &str) -> Result<Particles, AnalysisError> {
-    let table = reader.species()?.ok_or_else(|| {
-        AnalysisError::input(
-            label,
-            "its particles have no species",
-            "add the integer dataset `species` beside `position`",
-        )
-    })?;
-    if table.indices.len() != reader.particles() {
+/// What the particles of a file are, in the order in which the reader gives them: as the topology says, else as the file does. What
+/// is assumed is added to `notes`.
+///
+/// # Errors
+/// No particles, no species and no topology, or a topology of another system.
+pub fn particles_of(
+    reader: &TrajectoryReader,
+    topology: Option<&Description>,
+    notes: &mut Vec<String>,
+) -> Result<Particles, AnalysisError> {
+    let label = reader.path().display().to_string();
+    let n = reader.particles();
+    if n == 0 {
         return Err(AnalysisError::input(
-            label,
-            format!(
-                "`species` names {} particles, `position` holds {}",
-                table.indices.len(),
-                reader.particles()
-            ),
+            &label,
+            "it holds no particles",
+            "give a file with particles, or another group with --group",
+        ));
+    }
+    let table = reader.species()?;
+    if let Some(table) = table.as_ref().filter(|table| table.indices.len() != n) {
+        return Err(AnalysisError::input(
+            &label,
+            format!("`species` names {} particles, `position` holds {n}", table.indices.len()),
             "make the two agree",
         ));
     }
-    let mut particles = Particles::new(table.names, table.indices, reader.molecules()?);
+    if let Some(topology) = topology {
+        let ids = ids_in(reader, topology, &label, notes)?;
+        let own =
+            table.map(|table| table.indices.iter().map(|i| table.names[*i].clone()).collect::<Vec<String>>());
+        return topology::particles(&label, &ids, own.as_deref(), topology, notes);
+    }
+    let table = table.ok_or_else(|| {
+        AnalysisError::input(
+            &label,
+            "its particles have no species",
+            "say what they are with --topology SYSTEM.data, or add the dataset `species` beside `position`",
+        )
+    })?;
+    let molecules = reader.molecules()?;
+    if let Some(molecules) = molecules.as_ref().filter(|m| m.len() != n) {
+        return Err(AnalysisError::input(
+            &label,
+            format!("`molecule` is of {} particles, `position` holds {n}", molecules.len()),
+            "make the two agree",
+        ));
+    }
+    let mut particles = Particles::new(table.names, table.indices, molecules);
     if let (Some(n), Some(atoms)) = (reader.centres(), reader.centre_atoms()?) {
         if atoms.len() != n || atoms.iter().any(|a| *a >= particles.species.len()) {
             return Err(AnalysisError::input(
-                label,
+                &label,
                 "`particles/centres/atom` does not fit its positions",
                 "the file is damaged: restore it from a copy",
             ));
         }
         particles.centres = atoms;
     }
-    Ok(particles)
+    if reader.is_own() {
+        return Ok(particles);
+    }
+    match reader.masses() {
+        Ok(Some(masses)) if masses.len() == n => Ok(particles.with_masses(masses)),
+        Ok(Some(masses)) => {
+            notes.push(format!(
+                "{label}: `mass` is of {} particles, not of {n}: it is left out",
+                masses.len()
+            ));
+            Ok(particles)
+        }
+        Ok(None) => Ok(particles),
+        // Nothing but the centre of mass depends on them.
+        Err(error) => {
+            notes.push(format!("masses are left out: {error}"));
+            Ok(particles)
+        }
+    }
 }
 
-fn choose_unwrapping(reader: &TrajectoryReader, frames: &[usize]) -> Result<Unwrapping, AnalysisError> {
-    if reader.centres().is_some() && reader.centre_atoms()?.is_some() {
-        return Ok(Unwrapping::Centres);
+/// The ids of the particles in a topology: those of the file; without any, they come in the order of the topology's.
+fn ids_in(
+    reader: &TrajectoryReader,
+    topology: &Description,
+    label: &str,
+    notes: &mut Vec<String>,
+) -> Result<Vec<u64>, AnalysisError> {
+    let mut known = topology.ids.clone();
+    known.sort_unstable();
+    let Some(ids) = reader.ids() else {
+        if known.len() == reader.particles() {
+            return Ok(known);
+        }
+        return Err(AnalysisError::input(
+            label,
+            format!("it holds {} particles without ids, the topology {}", reader.particles(), known.len()),
+            "give the data file of the same particles with --topology, or write their ids",
+        ));
+    };
+    let ids: Vec<u64> = ids.iter().map(|id| id.cast_unsigned()).collect();
+    let counts_from = |ids: &[u64], first: u64| ids.iter().copied().eq(first..first + ids.len() as u64);
+    if counts_from(&ids, 0) && counts_from(&known, 1) && ids.len() == known.len() {
+        notes.push(
+            "ids count from 0 in the file and from 1 in the topology: they are taken in order".to_string(),
+        );
+        return Ok(known);
     }
-    if reader.has_images() {
-        return Ok(Unwrapping::Images);
-    }
-    let Some(&last) = frames.last() else { return Ok(Unwrapping::AsIs) };
-    let Some(cell) = reader.cell(last)? else { return Ok(Unwrapping::AsIs) };
-    let spread = spreads(&cell, &reader.positions(last)?);
-    Ok(if spread { Unwrapping::AsIs } else { Unwrapping::ShortestDisplacement })
+    Ok(ids)
 }
 
 struct Stream<'a> {
     trajectory: &'a H5mdTrajectory,
     next: usize,
     follower: Follower,
+    /// Edges of the first frame: those along which nothing repeats itself mean nothing, and stay.
+    edges: Option<DMat3>,
+    /// Fractional positions of the last frame, and cells crossed so far: where only some edges repeat themselves.
+    crossed: Option<(Vec<DVec3>, Vec<DVec3>)>,
     /// Per centre: from its unwrapped position to its atom, in the first frame.
     offsets: Option<Vec<DVec3>>,
 }
@@ -240,14 +312,57 @@ impl Stream<'_> {
         index: usize,
         cell: Option<&Cell>,
     ) -> Result<(Vec<DVec3>, Vec<DVec3>), AnalysisError> {
-        let reader = &self.trajectory.reader;
-        let positions = reader.positions(index)?;
-        let Some(cell) = cell.filter(|_| self.trajectory.unwrapping != Unwrapping::AsIs) else {
+        let trajectory = self.trajectory;
+        let positions = trajectory.reader.positions(index)?;
+        let periodic = trajectory.periodic();
+        let Some(cell) = cell.filter(|_| periodic.any()) else {
             return Ok((positions.clone(), positions));
         };
-        let images = reader.images(index)?;
-        let places = self.follower.follow(cell, &positions, images.as_deref());
+        let cell = self.repeated(cell, periodic)?;
+        let images = match trajectory.unwrapping {
+            Unwrapping::Images => trajectory.reader.images(index)?,
+            Unwrapping::AsIs => Some(vec![DVec3::ZERO; positions.len()]),
+            Unwrapping::ShortestDisplacement if !periodic.all() => {
+                Some(self.cross(&cell, &positions, periodic))
+            }
+            Unwrapping::ShortestDisplacement | Unwrapping::Centres => None,
+        };
+        let places = self.follower.follow(&cell, &positions, images.as_deref());
         Ok((positions, places))
+    }
+
+    /// The cell with the edges of the first frame where they are not repeated.
+    fn repeated(&mut self, cell: &Cell, periodic: BVec3) -> Result<Cell, AnalysisError> {
+        if periodic.all() {
+            return Ok(*cell);
+        }
+        let first = *self.edges.get_or_insert(cell.matrix());
+        let mut h = cell.matrix();
+        for axis in (0..3).filter(|axis| !periodic.test(*axis)) {
+            *h.col_mut(axis) = first.col(axis);
+        }
+        Cell::new(h).map_err(|e| {
+            AnalysisError::input(
+                &self.trajectory.label(),
+                e.to_string(),
+                "write a box with three edges that span it",
+            )
+        })
+    }
+
+    /// Cells crossed by the shortest displacement, along the edges that are repeated.
+    fn cross(&mut self, cell: &Cell, positions: &[DVec3], periodic: BVec3) -> Vec<DVec3> {
+        let now: Vec<DVec3> = positions.iter().map(|r| cell.fractional(*r)).collect();
+        let counts = match &self.crossed {
+            None => vec![DVec3::ZERO; now.len()],
+            Some((last, counts)) => {
+                let moved = now.iter().zip(last).map(|(s, before)| *s - *before);
+                let wraps = moved.map(|d| DVec3::select(periodic, d.round(), DVec3::ZERO));
+                counts.iter().zip(wraps).map(|(n, wrap)| *n - wrap).collect()
+            }
+        };
+        self.crossed = Some((now, counts.clone()));
+        counts
     }
 }
 

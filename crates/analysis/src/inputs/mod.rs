@@ -5,6 +5,7 @@ mod dump;
 mod follower;
 mod h5md;
 mod topology;
+mod unwrapping;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use vitrion_trajectory::lammps_data::Description;
 
 pub use drift::{CentreOfMass, examined};
 pub use dump::DumpTrajectory;
-pub use h5md::H5mdTrajectory;
+pub use h5md::{H5mdTrajectory, particles_of};
 
 use crate::clock::Clock;
 use crate::error::AnalysisError;
@@ -160,6 +161,11 @@ impl Inputs {
             // What a user says of a file is no part of it.
             let (particles, periodic) = (trajectory.particles(), trajectory.periodic());
             hash.update(format!("{particles:?} {periodic:?} {:?}", trajectory.centre_of_mass()));
+            if let Some(reader) =
+                trajectory.h5md().filter(|reader| !reader.is_own() && reader.groups().len() > 1)
+            {
+                hash.update(reader.group());
+            }
             let clock = trajectory.clock();
             hash.update(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
             hash.update(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));

@@ -45,17 +45,21 @@ pub struct Analyze {
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
 
-    /// LAMMPS data file that names the species and molecules of a dump
+    /// LAMMPS data file that names the species and molecules of a dump, or of an H5MD file of another program
     #[arg(long, value_name = "SYSTEM.data")]
     topology: Option<PathBuf>,
 
-    /// Length of a step of a LAMMPS dump [default: that of the dump, or 1 fs]
+    /// Length of a step of a LAMMPS dump or of an H5MD file of another program [default: that of the file, or 1 fs]
     #[arg(long, value_name = "TIME", value_parser = time)]
     timestep: Option<f64>,
 
     /// Keep the drift of the centre of mass in the positions [default: it is removed, where there is one]
     #[arg(long)]
     keep_drift: bool,
+
+    /// Group of particles of an H5MD file that has several
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
 
     /// Wave numbers of scattering functions, separated by commas [default: 3.7 and 6.3 1/angstrom]
     #[arg(long, value_name = "WAVE NUMBER,...", value_delimiter = ',', value_parser = wave_number)]
@@ -176,6 +180,7 @@ impl Analyze {
             topology: self.topology.as_deref(),
             timestep: self.timestep,
             keep_drift: self.keep_drift,
+            group: self.group.as_deref(),
         };
         let inputs = trajectories::inputs(&self.inputs, reading)?;
         let settings = self.settings();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use glam::DVec3;
-use vitrion_analysis::inputs::{DumpTrajectory, Said, Trajectory as _};
+use vitrion_analysis::inputs::{DumpTrajectory, Said, Trajectory as _, particles_of};
+use vitrion_analysis::particles::Particles;
 use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
 use vitrion_trajectory::extended_xyz::{ExtendedXyzWriter, Frame};
@@ -39,13 +40,17 @@ pub struct Convert {
     #[arg(long, value_name = "FF.toml")]
     force_field: Option<PathBuf>,
 
-    /// LAMMPS data file that names the species and molecules of a dump
+    /// LAMMPS data file that names the species and molecules of a dump, or of an H5MD file of another program
     #[arg(long, value_name = "SYSTEM.data")]
     topology: Option<PathBuf>,
 
-    /// Length of a step of a dump [default: that of the dump, or 1 fs]
+    /// Length of a step of a dump or of an H5MD file of another program [default: that of the file, or 1 fs]
     #[arg(long, value_name = "TIME", value_parser = super::analyze::time)]
     timestep: Option<f64>,
+
+    /// Group of particles of an H5MD file that has several
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
 
     /// One frame: its number from 0, or "last"
     #[arg(long, value_name = "N", value_parser = frame_choice)]
@@ -116,6 +121,7 @@ impl Convert {
         if format != Format::H5md {
             bail!("{}: a LAMMPS dump is converted to H5MD (*.h5)", self.output.display());
         }
+        trajectories::no_group(&self.input, self.group.as_deref())?;
         let dump = LammpsDump::open(&self.input)?;
         let topology = self.topology.as_deref().map(lammps_data::describe).transpose()?;
         let chosen = self.chosen_of(dump.frames(), &self.input)?;
@@ -145,7 +151,16 @@ impl Convert {
     }
 
     fn convert_h5md(&self, format: Format) -> Result<usize> {
-        let reader = TrajectoryReader::open(&self.input)?;
+        let mut reader = TrajectoryReader::open_group(&self.input, self.group.as_deref())?;
+        if let Some(timestep) = self.timestep {
+            reader.set_timestep(timestep)?;
+        }
+        let topology = self.topology.as_deref().map(lammps_data::describe).transpose()?;
+        let mut notes = reader.notes();
+        let particles = particles_of(&reader, topology.as_ref(), &mut notes)?;
+        for note in notes {
+            console::say(&format!("note: {note}"));
+        }
         let chosen = self.chosen_frames(&reader)?;
         match format {
             Format::LammpsData => {
@@ -156,10 +171,10 @@ impl Convert {
                         reader.frames()
                     );
                 };
-                let system = self.system_at(&reader, frame)?;
+                let system = self.system_at(&reader, &particles, frame)?;
                 lammps_data::write(&self.output, &system)?;
             }
-            Format::ExtendedXyz | Format::H5md => write_frames(&self.output, &reader, &chosen)?,
+            Format::ExtendedXyz | Format::H5md => write_frames(&self.output, &reader, &particles, &chosen)?,
         }
         Ok(chosen.len())
     }
@@ -183,7 +198,12 @@ impl Convert {
         }
     }
 
-    fn system_at(&self, reader: &TrajectoryReader, frame: usize) -> Result<LammpsSystem> {
+    fn system_at(
+        &self,
+        reader: &TrajectoryReader,
+        particles: &Particles,
+        frame: usize,
+    ) -> Result<LammpsSystem> {
         let force_field = match (&self.force_field, reader.provenance()) {
             (Some(path), _) => ForceField::load(path)?,
             (None, Some(provenance)) => {
@@ -194,7 +214,7 @@ impl Convert {
                 bail!("{}: does not hold its force field; give --force-field", reader.path().display())
             }
         };
-        let topology = topology_of(reader, &force_field)?;
+        let topology = topology_of(reader, particles, &force_field)?;
         let frame = reader.frame(frame)?;
         let cell =
             frame.cell.with_context(|| format!("{}: has no periodic cell", reader.path().display()))?;
@@ -243,12 +263,17 @@ fn write_dump(path: &Path, dump: &DumpTrajectory, chosen: &[usize]) -> Result<()
 }
 
 /// The topology that a trajectory's species and molecules describe.
-fn topology_of(reader: &TrajectoryReader, force_field: &ForceField) -> Result<Topology> {
+fn topology_of(
+    reader: &TrajectoryReader,
+    particles: &Particles,
+    force_field: &ForceField,
+) -> Result<Topology> {
     let place = reader.path().display();
-    let table = reader.species()?.with_context(|| format!("{place}: does not name its species"))?;
-    let molecules =
-        reader.molecules()?.with_context(|| format!("{place}: does not say which atoms form molecules"))?;
-    let names: Vec<&str> = table.indices.iter().map(|&s| table.names[s].as_str()).collect();
+    let molecules = particles
+        .molecules
+        .as_ref()
+        .with_context(|| format!("{place}: does not say which atoms form molecules"))?;
+    let names: Vec<&str> = particles.species.iter().map(|&s| particles.names[s].as_str()).collect();
     let mut kinds = Vec::new();
     let mut first = 0;
     while first < names.len() {
@@ -278,7 +303,8 @@ fn write_system(path: &Path, format: Format, system: &LammpsSystem) -> Result<()
             writer.write(&Frame {
                 step: 0,
                 time: 0.0,
-                cell: &system.cell,
+                cell: Some(&system.cell),
+                periodic: [true; 3],
                 origin: system.origin,
                 positions: &system.positions,
                 velocities: system.velocities.as_deref(),
@@ -289,18 +315,21 @@ fn write_system(path: &Path, format: Format, system: &LammpsSystem) -> Result<()
     Ok(())
 }
 
-fn write_frames(path: &Path, reader: &TrajectoryReader, frames: &[usize]) -> Result<()> {
-    let place = reader.path().display();
-    let table = reader.species()?.with_context(|| format!("{place}: does not name its species"))?;
-    let species = table.indices.iter().map(|&s| table.names[s].clone()).collect();
+fn write_frames(
+    path: &Path,
+    reader: &TrajectoryReader,
+    particles: &Particles,
+    frames: &[usize],
+) -> Result<()> {
+    let species = particles.species.iter().map(|&s| particles.names[s].clone()).collect();
     let mut writer = ExtendedXyzWriter::with_species(path, species)?;
     for &index in frames {
         let frame = reader.frame(index)?;
-        let cell = frame.cell.with_context(|| format!("{place}: has no periodic cell"))?;
         writer.write(&Frame {
-            step: u64::try_from(frame.step).unwrap_or(0),
+            step: frame.step,
             time: frame.time,
-            cell: &cell,
+            cell: frame.cell.as_ref(),
+            periodic: reader.periodic(),
             origin: DVec3::ZERO,
             positions: &frame.positions,
             velocities: frame.velocities.as_deref(),

@@ -20,6 +20,10 @@ pub struct Info {
     /// The file or directory
     #[arg(value_name = "FILE")]
     path: PathBuf,
+
+    /// Group of particles of an H5MD file that has several
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
 }
 
 impl Info {
@@ -29,17 +33,23 @@ impl Info {
         if !path.exists() {
             bail!("{}: there is no such file or directory", path.display());
         }
-        console::print(&describe(path)?)?;
+        console::print(&describe(path, self.group.as_deref())?)?;
         Ok(Outcome::Done)
     }
 }
 
-fn describe(path: &Path) -> Result<String> {
+fn describe(path: &Path, group: Option<&str>) -> Result<String> {
     if path.is_dir() {
         return directory(path);
     }
     if trajectories::is_hdf5(path) {
-        return trajectory(path);
+        return trajectory(path, group);
+    }
+    if let Some(group) = group {
+        bail!(
+            "{}: --group {group} chooses particles of an H5MD file, and this is none; leave it out",
+            path.display()
+        );
     }
     if starts_with(path, b"vitrion-checkpoint ")? {
         return checkpoint_header(path);
@@ -79,7 +89,7 @@ fn directory(path: &Path) -> Result<String> {
             // One damaged file must not hide the others. A configuration that names its force field by a relative path
             // cannot be read from here; the trajectories say what its stages are.
             let of_run = file.file_name().is_some_and(|name| name == "config.toml");
-            match describe(&file) {
+            match describe(&file, None) {
                 Ok(text) => parts.push(text),
                 Err(_) if of_run => parts.push(format!("{}: configuration of this run", file.display())),
                 Err(error) => parts.push(console::chain(&error)),
@@ -92,14 +102,28 @@ fn directory(path: &Path) -> Result<String> {
     Ok(parts.join("\n\n"))
 }
 
-fn trajectory(path: &Path) -> Result<String> {
-    let summary = TrajectoryReader::open(path)?.summary()?;
+fn trajectory(path: &Path, group: Option<&str>) -> Result<String> {
+    let summary = TrajectoryReader::open_group(path, group)?.summary()?;
     let mut lines = vec![format!("{}: H5MD trajectory, {}", path.display(), console::bytes(summary.bytes))];
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));
     if let Some(creator) = &summary.creator {
         add("written by", creator.clone());
     }
     add("state", state(&summary));
+    if summary.closed.is_none() {
+        let groups: Vec<String> = summary
+            .groups
+            .iter()
+            .map(|g| format!("{} ({})", g.name, console::grouped(g.particles as u64)))
+            .collect();
+        let which = if groups.len() > 1 {
+            format!("{}; this is {}", groups.join(", "), summary.group)
+        } else {
+            groups.join("")
+        };
+        add("groups", which);
+        add("units", if summary.units.is_empty() { "none".to_string() } else { summary.units.join(", ") });
+    }
     add("particles", particles(&summary));
     add("frames", frames(&summary));
     if let Some(cell) = &summary.last_cell {
@@ -121,7 +145,12 @@ fn trajectory(path: &Path) -> Result<String> {
             ),
         );
     }
-    add("thermo", format!("{} rows", console::grouped(summary.thermo_rows as u64)));
+    if summary.closed.is_some() {
+        add("thermo", format!("{} rows", console::grouped(summary.thermo_rows as u64)));
+    }
+    for note in &summary.notes {
+        add("note", note.clone());
+    }
     for (stage, windows) in &summary.window_means {
         add("window means", format!("{windows} in {stage}"));
     }
@@ -165,7 +194,10 @@ fn frames(summary: &Summary) -> String {
     let n = console::grouped(summary.frames as u64);
     match (summary.steps, summary.times) {
         (Some((first, last)), Some((start, end))) => {
-            let [first, last] = [first, last].map(|step| console::grouped(step.unsigned_abs()));
+            let [first, last] = [first, last].map(|step| {
+                let sign = if step < 0 { "-" } else { "" };
+                format!("{sign}{}", console::grouped(step.unsigned_abs()))
+            });
             format!("{n}, steps {first} to {last}, {start:.3} to {end:.3} ps")
         }
         _ => n,

@@ -32,6 +32,10 @@ pub struct Plot {
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
 
+    /// Group of particles of an H5MD file that has several
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+
     /// Largest distance of g(r) [default: 12 angstrom, or half the cell]
     #[arg(long, value_name = "LENGTH", value_parser = length)]
     range: Option<f64>,
@@ -49,13 +53,15 @@ impl Plot {
     /// Measures, draws, and says where.
     pub fn execute(&self) -> Result<Outcome> {
         let files = trajectories::find(&self.run)?;
-        let readers = files.iter().map(|file| TrajectoryReader::open(file)).collect::<Result<Vec<_>, _>>()?;
+        let group = self.group.as_deref();
+        let open = |file: &PathBuf| TrajectoryReader::open_group(file, group);
+        let readers = files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let Some(first) = readers.first() else { bail!("{}: no trajectory", self.run.display()) };
         let stage = trajectories::stage(first, self.stage.as_deref())?;
         let title = title(first, stage.as_ref(), readers.len())?;
         let directory = self.directory();
 
-        let reading = trajectories::Reading { stage: self.stage.as_deref(), ..Default::default() };
+        let reading = trajectories::Reading { stage: self.stage.as_deref(), group, ..Default::default() };
         let inputs = trajectories::inputs(std::slice::from_ref(&self.run), reading)?;
         for note in inputs.notes() {
             console::say(&format!("note: {note}"));

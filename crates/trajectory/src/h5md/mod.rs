@@ -26,8 +26,13 @@
 //! frames therefore stay readable whenever the process dies; of a frame that was just being written, readers may see a row
 //! of NaN, and [`reader::TrajectoryReader`] leaves it out.
 
+mod boxes;
 mod elements;
+mod groups;
+mod identity;
 mod journal;
+mod moments;
+mod own;
 mod plain;
 mod provenance;
 mod raw_chunks;
@@ -35,7 +40,11 @@ pub mod reader;
 mod resume;
 mod series;
 mod source;
+mod species;
+mod summary;
 mod thermo;
+mod timing;
+mod units;
 pub mod writer;
 
 #[cfg(test)]
@@ -43,10 +52,12 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use groups::GroupSummary;
 pub use journal::holds_sealed_rows;
 pub use plain::{PlainHeader, PlainWriter};
 pub use provenance::{Provenance, Stage};
-pub use reader::{ReadFrame, SpeciesTable, Summary, TrajectoryReader};
+pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
+pub use summary::Summary;
 pub use thermo::{QUANTITIES, Quantity};
 pub use writer::{Column, Counts, Frame, Header, Table, TrajectoryWriter};
 
@@ -132,6 +143,10 @@ pub enum H5mdError {
         /// Number of frames.
         frames: usize,
     },
+}
+
+fn missing(path: &Path, what: &str, remedy: &'static str) -> H5mdError {
+    H5mdError::Missing { path: path.to_path_buf(), what: what.to_string(), remedy }
 }
 
 /// What went wrong, in the words of the system where it was the system.

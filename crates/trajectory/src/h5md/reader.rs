@@ -1,22 +1,25 @@
 //! Reads trajectories: Vitrion's own, and H5MD files of other programs.
 //!
-//! Of other programs' files this needs `/particles/G/position` (any group G; `all` is preferred, else the first in the
-//! alphabet with positions); step, time, box and species may be missing or fixed. Lengths in nm or pm and times in fs or ns
-//! are converted. Nothing but the frame asked for is held in memory.
+//! Frames are the rows of `/particles/G/position`. Of every other element the row is taken that was written at the frame's step
+//! ([`super::moments`]): of the box the last one at or before it. Everything may be missing or fixed but the positions.
+//! Particles come in the order of their `id`, if there is one. What a file does not say is assumed and noted
+//! ([`TrajectoryReader::notes`]). Nothing but the frame asked for is held in memory.
 
 use std::path::{Path, PathBuf};
 
 use glam::DVec3;
-use hdf5::types::TypeDescriptor;
 use hdf5::{File, Group};
 use vitrion_core::cell::Cell;
 
-use super::elements::{read_table, text_attribute, texts_of};
-use super::provenance::read_stages;
-use super::series::read_rows;
-use super::source::{Clock, Edges, Element, Source, cell_of, length_scale, time_scale, velocity_scale};
-use super::writer::Table;
-use super::{H5mdError, Provenance, Stage, options, reason};
+use super::boxes::{Boundary, Edges};
+use super::elements::text_attribute;
+use super::groups::{self, GroupSummary};
+use super::identity::Identity;
+use super::moments::{Moments, Rows};
+use super::source::{Element, Source, check_size};
+use super::species::{self, FixedOrder, Labels};
+use super::timing::Timing;
+use super::{H5mdError, missing, options, reason, units};
 
 /// Trailing frames that may be incomplete after a kill.
 const LARGEST_TAIL: usize = 4;
@@ -24,15 +27,15 @@ const LARGEST_TAIL: usize = 4;
 /// One frame, in angstrom and ps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadFrame {
-    /// Step.
+    /// Step; the number of the frame where the file has no steps.
     pub step: i64,
-    /// Time (ps); the step where the file has no times.
+    /// Time (ps).
     pub time: f64,
     /// Periodic cell; none where the file has no box.
     pub cell: Option<Cell>,
     /// Per particle (angstrom).
     pub positions: Vec<DVec3>,
-    /// Per particle (A/ps), if the file has velocities.
+    /// Per particle (A/ps), if the file has velocities of this frame.
     pub velocities: Option<Vec<DVec3>>,
     /// Per molecule (angstrom): unwrapped centres, if the file has `/particles/centres`.
     pub unwrapped_centres: Option<Vec<DVec3>>,
@@ -47,55 +50,30 @@ pub struct SpeciesTable {
     pub names: Vec<String>,
 }
 
-/// What a file holds, in a few numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Summary {
-    /// Program that wrote it, with version, as far as the file says.
-    pub creator: Option<String>,
-    /// Frames that can be read.
-    pub frames: usize,
-    /// Frames at the end that a killed writer left incomplete.
-    pub incomplete_frames: usize,
-    /// Particles.
-    pub particles: usize,
-    /// Names of species and how many particles have them.
-    pub species: Vec<(String, usize)>,
-    /// First and last step.
-    pub steps: Option<(i64, i64)>,
-    /// First and last time (ps).
-    pub times: Option<(f64, f64)>,
-    /// Cell of the last frame.
-    pub last_cell: Option<Cell>,
-    /// Whether the writer closed the file in order; none for other programs' files.
-    pub closed: Option<bool>,
-    /// Stages, in Vitrion's own files.
-    pub stages: Vec<Stage>,
-    /// Rows of thermo.
-    pub thermo_rows: usize,
-    /// Window means by stage.
-    pub window_means: Vec<(String, usize)>,
-    /// Windows of the stress of ions by stage.
-    pub ion_stress: Vec<(String, usize)>,
-    /// Provenance, in Vitrion's own files.
-    pub provenance: Option<Provenance>,
-    /// Length of the file (bytes).
-    pub bytes: u64,
-}
+/// An element and the rows of it that belong to frames.
+type Timed = (Element, Rows);
 
 /// An open trajectory.
 pub struct TrajectoryReader {
-    path: PathBuf,
-    file: File,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
     particles: Group,
+    groups: Vec<GroupSummary>,
     position: Element,
-    velocity: Option<Element>,
-    images: Option<Element>,
+    velocity: Option<Timed>,
+    /// Why velocities cannot be read.
+    velocity_unit: Option<H5mdError>,
+    images: Option<Timed>,
     centres: Option<Element>,
+    identity: Option<Identity>,
+    fixed_order: FixedOrder,
+    boundary: Boundary,
     edges: Edges,
-    steps: Clock,
-    times: Clock,
-    frames: usize,
-    incomplete: usize,
+    timing: Timing,
+    units: Vec<String>,
+    notes: Vec<String>,
+    pub(super) frames: usize,
+    pub(super) incomplete: usize,
 }
 
 /// Opens a file for reading, with an error that tells what is wrong with it.
@@ -124,50 +102,116 @@ pub(super) fn open_file(path: &Path) -> Result<File, H5mdError> {
 impl TrajectoryReader {
     /// Opens a file; it may still be written by another process.
     pub fn open(path: &Path) -> Result<Self, H5mdError> {
+        Self::open_group(path, None)
+    }
+
+    /// Opens one group of particles of a file: needed where it has several.
+    pub fn open_group(path: &Path, group: Option<&str>) -> Result<Self, H5mdError> {
         let file = open_file(path)?;
-        let particles = particle_group(path, &file)?;
+        let own = is_own(&file);
+        let found = groups::all(path, &file, group)?;
+        let particles = groups::choose(path, &found, group)?.clone();
+        let groups: Vec<GroupSummary> = found.into_iter().map(|(_, summary)| summary).collect();
         let source = Source { path, group: &particles };
-        let position = source.element("position", length_scale)?.ok_or_else(|| {
+        let mut notes = Vec::new();
+        let mut position = source.element("position", 1.0)?.ok_or_else(|| {
             missing(path, &format!("{}/position", particles.name()), "this file holds no positions")
         })?;
         let shape = position.value.shape();
-        if shape.len() != 3 || shape[2] != 3 {
-            return Err(
-                source.error(&position.name, format!("its shape is {shape:?}, not frames x particles x 3"))
-            );
+        if position.row_shape().len() != 2 || position.row_shape()[1] != 3 {
+            let wanted = if position.series { "frames x particles x 3" } else { "particles x 3" };
+            return Err(source.error(&position.name, format!("its shape is {shape:?}, not {wanted}")));
         }
-        let steps = source.clock("position", "step", |_| Some(1.0))?;
-        let times = source.clock("position", "time", time_scale)?;
-        let steps = steps.unwrap_or(Clock::Fixed { offset: 0.0, increment: 1.0 });
-        let times = times.unwrap_or(Clock::Fixed { offset: 0.0, increment: 1.0 });
-        let velocity = source.element("velocity", velocity_scale)?;
-        let images = source.element("image", |_| Some(1.0))?;
-        let edges = source.edges(&steps)?;
-        let centres = match file.group("particles/centres") {
-            Ok(group) if group.name() != particles.name() => {
-                Source { path, group: &group }.element("position", length_scale)?
+        check_size(&position.value).map_err(|e| source.error(&position.name, e))?;
+        let rows = if position.series { shape[0] } else { 1 };
+        let mut boundary = source.boundary()?;
+        let timing = Timing::new(&source, &position)?;
+        let mut edges = source.element("box/edges", timing.scale)?;
+        let unit = |e: &Element| e.unit.clone();
+        let mut units = vec![unit(&position), timing.unit.clone(), edges.as_ref().and_then(unit)];
+        units.dedup();
+        scale_lengths(&source, &mut position, edges.as_mut(), &mut notes)?;
+        check_unit_system(path, &file, &units)?;
+        let mut frames = rows.min(position.moments.len());
+        let mut velocity = source.element("velocity", timing.scale)?;
+        let mut velocity_unit = None;
+        if let Some(element) = &mut velocity {
+            match source.unit_scale(element, units::VELOCITY) {
+                Ok(scale) => element.scale = scale.unwrap_or(position.scale / timing.scale),
+                Err(error) => velocity_unit = Some(error),
             }
-            _ => None,
-        };
-        let length = |element: &Option<Element>| element.as_ref().map_or(usize::MAX, |e| e.value.shape()[0]);
-        let frames = [steps.len(), times.len(), length(&velocity), length(&images), length(&centres)]
-            .into_iter()
-            .fold(shape[0], usize::min);
+        }
+        let images = source.element("image", timing.scale)?;
+        let mut centres = None;
+        if own
+            && let Ok(group) = file.group("particles/centres")
+            && group.name() != particles.name()
+        {
+            let source = Source { path, group: &group };
+            centres = source.element("position", 1.0)?;
+            if let Some(element) = &mut centres {
+                element.scale = source.unit_scale(element, units::LENGTH)?.unwrap_or(1.0);
+            }
+        }
+        if own {
+            let length = |e: &Option<Element>| e.as_ref().map_or(usize::MAX, |e| e.value.shape()[0]);
+            frames =
+                [length(&velocity), length(&images), length(&centres)].into_iter().fold(frames, usize::min);
+        }
+        let identity = source.element("id", timing.scale)?;
+        let identity = identity.map(|element| {
+            let name = element.name.clone();
+            Identity::new(element, &position.moments, frames).map_err(|e| source.error(&name, e))
+        });
+        let identity = identity.transpose()?;
+        let velocity = timed(velocity, &position.moments, frames, &mut notes);
+        let images = usable_images(images, &position, &mut frames, &mut notes);
+        if let Some(identity) = &identity {
+            let covered = identity.covered(frames);
+            if covered + LARGEST_TAIL < frames || covered == 0 && frames > 0 {
+                let reason =
+                    format!("there are no ids at the step of frame {covered}, and their order changes");
+                return Err(source.error(&source.name("id"), reason));
+            }
+            frames = covered;
+        }
+        if boundary.periodic != [true; 3] && frames > 0 {
+            boundary.extent = extent(&position).map_err(|e| source.error(&position.name, reason(&e)))?;
+        }
+        let edges = source.edges(edges, &boundary, &position.moments, frames, &mut notes)?;
+        if !own && !boundary.said && !matches!(edges, Edges::None) {
+            notes.push(format!(
+                "{} does not say along which edges the system repeats itself (`boundary`): along all is assumed",
+                source.name("box")
+            ));
+        }
+        if groups.len() > 1 && group.is_none() && !own {
+            let others: Vec<&str> = groups.iter().map(|g| g.name.as_str()).filter(|n| *n != "all").collect();
+            notes.push(format!("the group `all` is read; --group reads another ({})", others.join(", ")));
+        }
         let mut reader = Self {
             path: path.to_path_buf(),
+            incomplete: rows - frames,
             file,
             particles,
+            groups,
             position,
             velocity,
+            velocity_unit,
             images,
             centres,
+            identity,
+            fixed_order: FixedOrder::Rows,
+            boundary,
             edges,
-            steps,
-            times,
+            timing,
+            units: units.into_iter().flatten().collect(),
+            notes,
             frames,
-            incomplete: shape[0] - frames,
         };
         reader.drop_incomplete_tail();
+        reader.choose_fixed_order()?;
+        reader.timing.settle(&reader.path, reader.frames, None);
         Ok(reader)
     }
 
@@ -191,9 +235,105 @@ impl TrajectoryReader {
         }
     }
 
+    /// Fixed elements beside ids whose order changes: by row, if what they say of a row then stays with the particle; else the
+    /// k-th row is the particle with the k-th smallest id.
+    fn choose_fixed_order(&mut self) -> Result<(), H5mdError> {
+        let Some(identity) = &self.identity else { return Ok(()) };
+        if identity.places > identity.ids.len() {
+            self.notes.push(format!(
+                "{} of {} rows of a frame hold no particle, as their id says, and are left out",
+                identity.places - identity.ids.len(),
+                identity.places
+            ));
+        }
+        if identity.is_constant() {
+            return Ok(());
+        }
+        let mut fixed = Vec::new();
+        for name in ["species", "mass", "charge", "molecule"] {
+            if let Some(element) = self.source().element(name, 1.0)?.filter(|e| !e.series) {
+                let said = species::labels(&element, 0).map_err(|e| self.error(&element.name, e))?;
+                if said.len() == identity.places {
+                    fixed.push((name, said));
+                } else {
+                    self.fixed_order = FixedOrder::Rank;
+                }
+            }
+        }
+        let error = |reason| self.error(&self.source().name("id"), reason);
+        let same = |a: usize, b: usize| fixed.iter().all(|(_, said)| said.same(a, b));
+        if self.fixed_order == FixedOrder::Rows && !identity.rows_keep(same).map_err(error)? {
+            self.fixed_order = FixedOrder::Rank;
+        }
+        if self.fixed_order == FixedOrder::Rank {
+            let names: Vec<&str> = fixed.iter().map(|(name, _)| *name).collect();
+            self.notes.push(format!(
+                "particles change their rows, but {} is written once: its rows are taken for the particles in the order of their ids",
+                if names.is_empty() { "what they are".to_string() } else { names.join(", ") }
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes times from the steps, each of `timestep` ps, whatever the file says of times.
+    ///
+    /// # Errors
+    /// Vitrion's own files, whose time steps change from stage to stage.
+    pub fn set_timestep(&mut self, timestep: f64) -> Result<(), H5mdError> {
+        if self.is_own() {
+            return Err(H5mdError::Mismatch {
+                path: self.path.clone(),
+                found: "--timestep is given".to_string(),
+                expected: "the file of a run of Vitrion says itself when its frames were taken".to_string(),
+                remedy: "leave --timestep out",
+            });
+        }
+        self.timing.settle(&self.path, self.frames, Some(timestep));
+        Ok(())
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source { path: &self.path, group: &self.particles }
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the file does not say and is assumed, and what is left out.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.iter().chain(&self.timing.notes).cloned().collect()
+    }
+
+    /// Groups of particles with positions.
+    pub fn groups(&self) -> &[GroupSummary] {
+        &self.groups
+    }
+
+    /// Name of the group that is read.
+    pub fn group(&self) -> String {
+        self.particles.name().rsplit('/').next().unwrap_or_default().to_string()
+    }
+
+    /// Units of positions, times and box as the file names them.
+    pub(super) fn units(&self) -> &[String] {
+        &self.units
+    }
+
+    /// Whether a run of Vitrion wrote the file.
+    pub fn is_own(&self) -> bool {
+        is_own(&self.file)
+    }
+
+    /// Whether these are all particles, as far as the file says: there is no other group, or this one is called `all`.
+    pub fn is_whole(&self) -> bool {
+        self.is_own() || self.groups.len() == 1 || self.group() == "all"
+    }
+
+    /// Along which edges of the box the system repeats itself; along none where there is no box.
+    pub fn periodic(&self) -> [bool; 3] {
+        if matches!(self.edges, Edges::None) { [false; 3] } else { self.boundary.periodic }
     }
 
     /// Number of frames.
@@ -207,14 +347,19 @@ impl TrajectoryReader {
     }
 
     /// Whether the writer closed the file in order; none for other programs' files.
-    fn closed(&self) -> Option<bool> {
+    pub(super) fn closed(&self) -> Option<bool> {
         let mark = self.file.group("vitrion").and_then(|g| g.attr("closed")?.read_scalar::<i32>());
         mark.ok().map(|c| c == 1)
     }
 
     /// Number of particles.
     pub fn particles(&self) -> usize {
-        self.position.value.shape()[1]
+        self.identity.as_ref().map_or(self.position.row_shape()[0], |identity| identity.ids.len())
+    }
+
+    /// Ids of the particles, increasing, in the order of which everything is given; none where the file has none.
+    pub fn ids(&self) -> Option<&[i64]> {
+        self.identity.as_ref().map(|identity| identity.ids.as_slice())
     }
 
     /// Number of molecules, where the file has centres.
@@ -222,27 +367,35 @@ impl TrajectoryReader {
         self.centres.as_ref().map(|e| e.value.shape()[1])
     }
 
-    /// Step of a frame.
+    /// Step of a frame; its number where the file has no steps.
     pub fn step(&self, frame: usize) -> i64 {
-        self.steps.at(frame) as i64
+        self.timing.step(frame)
     }
 
     /// Time of a frame (ps).
     pub fn time(&self, frame: usize) -> f64 {
-        self.times.at(frame)
+        self.timing.time(frame)
     }
 
     /// Reads a frame.
     pub fn frame(&self, index: usize) -> Result<ReadFrame, H5mdError> {
         self.check(index)?;
-        let read = |element: &Option<Element>| element.as_ref().map(|e| self.vectors(e, index)).transpose();
+        let velocities = match (&self.velocity, &self.velocity_unit) {
+            (Some((element, rows)), None) => {
+                rows.exact(index).map(|row| self.vectors(element, row, index)).transpose()?
+            }
+            (Some(_), Some(error)) => {
+                return Err(self.error(&self.source().name("velocity"), error.to_string()));
+            }
+            (None, _) => None,
+        };
         Ok(ReadFrame {
             step: self.step(index),
             time: self.time(index),
             cell: self.cell(index)?,
-            positions: self.vectors(&self.position, index)?,
-            velocities: read(&self.velocity)?,
-            unwrapped_centres: read(&self.centres)?,
+            positions: self.positions(index)?,
+            velocities,
+            unwrapped_centres: self.centres.as_ref().map(|_| self.unwrapped_centres(index)).transpose()?,
         })
     }
 
@@ -254,13 +407,21 @@ impl TrajectoryReader {
     /// Only the positions of a frame (angstrom).
     pub fn positions(&self, index: usize) -> Result<Vec<DVec3>, H5mdError> {
         self.check(index)?;
-        self.vectors(&self.position, index)
+        self.vectors(&self.position, index, index)
     }
 
     /// How many cells along each edge a frame's particles have crossed; none where the file does not count them.
     pub fn images(&self, index: usize) -> Result<Option<Vec<DVec3>>, H5mdError> {
         self.check(index)?;
-        self.images.as_ref().map(|element| self.vectors(element, index)).transpose()
+        let Some((element, rows)) = &self.images else { return Ok(None) };
+        let Some(row) = rows.exact(index) else { return Ok(None) };
+        let mut counts = self.vectors(element, row, index)?;
+        let [x, y, z] = self.boundary.periodic;
+        if !(x && y && z) {
+            // Along edges that nothing repeats itself along, counts are placeholders.
+            counts.iter_mut().for_each(|n| *n = DVec3::select(glam::BVec3::new(x, y, z), *n, DVec3::ZERO));
+        }
+        Ok(Some(counts))
     }
 
     /// Whether the file counts the cells that particles have crossed (`image`).
@@ -270,6 +431,9 @@ impl TrajectoryReader {
 
     /// Per centre: its atom's index among the particles; none where the file has no centres or does not say.
     pub fn centre_atoms(&self) -> Result<Option<Vec<usize>>, H5mdError> {
+        if self.centres.is_none() {
+            return Ok(None);
+        }
         let Ok(dataset) = self.file.dataset("particles/centres/atom") else { return Ok(None) };
         let numbers =
             dataset.read_raw::<u64>().map_err(|e| self.error("particles/centres/atom", reason(&e)))?;
@@ -282,24 +446,19 @@ impl TrajectoryReader {
         let centres = self.centres.as_ref().ok_or_else(|| {
             missing(&self.path, "/particles/centres/position", "only files of vitrion have unwrapped centres")
         })?;
-        self.vectors(centres, index)
+        self.rows_of_vectors(centres, index, index)
     }
 
     /// Cell of a frame.
     pub fn cell(&self, index: usize) -> Result<Option<Cell>, H5mdError> {
-        let (element, steps) = match &self.edges {
+        let (element, rows) = match &self.edges {
             Edges::None => return Ok(None),
             Edges::Fixed(cell) => return Ok(Some(*cell)),
-            Edges::Series(element, steps) => (element, steps),
+            Edges::Series(element, rows) => (element, rows),
         };
-        let row = match steps {
-            None => index,
-            // The last box that was written at or before this frame.
-            Some(steps) => steps.partition_point(|s| *s <= self.steps.at(index)).saturating_sub(1),
-        };
-        let numbers = read_rows::<f64>(&element.value, row..row + 1)
-            .map_err(|e| self.error(&element.name, reason(&e)))?;
-        cell_of(&numbers, element.scale).map(Some).map_err(|e| self.error(&element.name, e))
+        let at = |reason: String| self.error(&format!("{}, frame {index}", element.name), reason);
+        let numbers = element.numbers(rows.latest(index)).map_err(|e| at(reason(&e)))?;
+        self.boundary.cell(&numbers).map_err(at)
     }
 
     fn check(&self, frame: usize) -> Result<(), H5mdError> {
@@ -309,65 +468,73 @@ impl TrajectoryReader {
         Err(H5mdError::NoSuchFrame { path: self.path.clone(), frame, frames: self.frames })
     }
 
-    fn vectors(&self, element: &Element, index: usize) -> Result<Vec<DVec3>, H5mdError> {
-        let numbers = read_rows::<f64>(&element.value, index..index + 1)
-            .map_err(|e| self.error(&format!("{}, frame {index}", element.name), reason(&e)))?;
-        Ok(numbers.chunks_exact(3).map(|c| element.scale * DVec3::from_slice(c)).collect())
+    /// A row of vectors in the order of the particles of a frame.
+    fn vectors(&self, element: &Element, row: usize, frame: usize) -> Result<Vec<DVec3>, H5mdError> {
+        let vectors = self.rows_of_vectors(element, row, frame)?;
+        let Some(identity) = &self.identity else { return Ok(vectors) };
+        let at = |reason: String| self.error(&format!("{}, frame {frame}", self.source().name("id")), reason);
+        let order = identity.order(frame).map_err(at)?;
+        if vectors.len() != identity.places {
+            return Err(self.error(
+                &element.name,
+                format!("it has {} particles, `id` has {}", vectors.len(), identity.places),
+            ));
+        }
+        Ok(order.iter().map(|i| vectors[*i]).collect())
     }
 
-    fn error(&self, what: &str, reason: String) -> H5mdError {
+    fn rows_of_vectors(&self, element: &Element, row: usize, frame: usize) -> Result<Vec<DVec3>, H5mdError> {
+        let numbers = element
+            .numbers(row)
+            .map_err(|e| self.error(&format!("{}, frame {frame}", element.name), reason(&e)))?;
+        Ok(numbers.chunks_exact(3).map(DVec3::from_slice).collect())
+    }
+
+    pub(super) fn error(&self, what: &str, reason: String) -> H5mdError {
         H5mdError::Read { path: self.path.clone(), what: what.to_string(), reason }
     }
 
-    /// Species of the particles, as numbers or as words; none where the file has none, or as an enumerated type, which the HDF5 library converts to
-    /// no number.
+    /// Species of the particles: numbers, words or an enumerated type, fixed or the same at all moments; none where the file has
+    /// none.
     pub fn species(&self) -> Result<Option<SpeciesTable>, H5mdError> {
-        self.species_of(&self.particles)
+        let Some((labels, element)) = self.said_of_particles("species")? else { return Ok(None) };
+        let table = species::table_of(labels, &element.value);
+        table.map(Some).map_err(|e| self.error(&element.name, e))
     }
 
     /// Species of the centres.
     pub fn centre_species(&self) -> Result<Option<SpeciesTable>, H5mdError> {
-        match self.file.group("particles/centres") {
-            Ok(group) => self.species_of(&group),
-            Err(_) => Ok(None),
-        }
-    }
-
-    fn species_of(&self, group: &Group) -> Result<Option<SpeciesTable>, H5mdError> {
-        let Ok(dataset) = group.dataset("species") else { return Ok(None) };
-        let kind = dataset.dtype().and_then(|d| d.to_descriptor());
-        if let Some(words) = texts_of(&dataset) {
-            let mut names = words.clone();
-            names.sort();
-            names.dedup();
-            let indices = words.iter().map(|w| names.partition_point(|n| n < w)).collect();
-            return Ok(Some(SpeciesTable { indices, names }));
-        }
-        if !matches!(kind, Ok(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_))) {
+        let Ok(group) = self.file.group("particles/centres") else { return Ok(None) };
+        let Some(element) = (Source { path: &self.path, group: &group }).element("species", 1.0)? else {
             return Ok(None);
-        }
-        let numbers = dataset.read_raw::<i64>().map_err(|e| self.error("species", reason(&e)))?;
-        let mut kinds = numbers.clone();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let names = dataset.attr("names").ok().and_then(|a| texts_of(&a)).unwrap_or_default();
-        let name = |k: &i64| {
-            let named = usize::try_from(*k).ok().and_then(|k| names.get(k));
-            named.map_or(k.to_string(), ToString::to_string)
         };
-        Ok(Some(SpeciesTable {
-            indices: numbers.iter().map(|n| kinds.partition_point(|k| k < n)).collect(),
-            names: kinds.iter().map(name).collect(),
-        }))
+        let table = species::labels(&element, 0).and_then(|labels| species::table_of(labels, &element.value));
+        table.map(Some).map_err(|e| self.error(&element.name, e))
     }
 
-    /// A fixed number a particle, e.g. `mass` or `charge`; none where the file has none.
+    fn said_of_particles(&self, name: &str) -> Result<Option<(Labels, Element)>, H5mdError> {
+        let Some(element) = self.source().element(name, self.timing.scale)? else { return Ok(None) };
+        let said = species::of_particles(&element, self.identity.as_ref(), self.fixed_order);
+        said.map(|labels| Some((labels, element))).map_err(|e| self.error(&self.source().name(name), e))
+    }
+
+    /// A number a particle, e.g. `mass` or `charge`, the same at all moments; none where the file has none.
     pub fn particle_property(&self, name: &str) -> Result<Option<Vec<f64>>, H5mdError> {
-        if !self.particles.link_exists(name) {
-            return Ok(None);
+        match self.said_of_particles(name)? {
+            None => Ok(None),
+            Some((Labels::Numbers(numbers), _)) => Ok(Some(numbers)),
+            Some((Labels::Words(_), element)) => {
+                Err(self.error(&element.name, "it is text, where numbers are expected".to_string()))
+            }
         }
-        let dataset = self.particles.dataset(name);
-        dataset.and_then(|d| d.read_raw::<f64>()).map(Some).map_err(|e| self.error(name, reason(&e)))
+    }
+
+    /// Masses of the particles (u); none where the file has none. Without a unit they are taken for u.
+    pub fn masses(&self) -> Result<Option<Vec<f64>>, H5mdError> {
+        let Some(element) = self.source().element("mass", self.timing.scale)? else { return Ok(None) };
+        let scale = self.source().unit_scale(&element, units::MASS)?.unwrap_or(1.0);
+        let masses = self.particle_property("mass")?;
+        Ok(masses.map(|masses| masses.into_iter().map(|m| m * scale).collect()))
     }
 
     /// Molecule of each particle, numbered from 0 in the order of their numbers in the file; none where the file has none.
@@ -380,156 +547,115 @@ impl TrajectoryReader {
             numbers.iter().map(|n| kinds.partition_point(|k| k < n)).collect()
         }))
     }
+}
 
-    /// Stages of the run; empty for other programs' files.
-    pub fn stages(&self) -> Result<Vec<Stage>, H5mdError> {
-        match self.file.group("vitrion/stages") {
-            Ok(group) => read_stages(&group).map_err(|e| self.error("vitrion/stages", reason(&e))),
-            Err(_) => Ok(Vec::new()),
+/// Whether a run of Vitrion wrote a file.
+fn is_own(file: &File) -> bool {
+    file.group("vitrion").and_then(|g| g.attr("closed")).is_ok()
+}
+
+/// Factors of positions and edges to angstrom. Where one of them has no unit it takes that of the other.
+fn scale_lengths(
+    source: &Source,
+    position: &mut Element,
+    edges: Option<&mut Element>,
+    notes: &mut Vec<String>,
+) -> Result<(), H5mdError> {
+    let own = source.unit_scale(position, units::LENGTH)?;
+    let Some(edges) = edges else {
+        if own.is_none() {
+            notes.push(format!("{} has no unit: angstrom is assumed", position.name));
+        }
+        position.scale = own.unwrap_or(1.0);
+        return Ok(());
+    };
+    let theirs = source.unit_scale(edges, units::LENGTH)?;
+    match (own, theirs) {
+        (Some(_), Some(_)) => {}
+        (Some(_), None) => notes.push(format!("{} has no unit: that of the positions is taken", edges.name)),
+        (None, Some(_)) => notes.push(format!("{} has no unit: that of the box is taken", position.name)),
+        (None, None) => {
+            notes.push(format!("{} and the box have no unit: angstrom is assumed", position.name));
         }
     }
+    position.scale = own.or(theirs).unwrap_or(1.0);
+    edges.scale = theirs.or(own).unwrap_or(1.0);
+    Ok(())
+}
 
-    /// Provenance; none for other programs' files.
-    pub fn provenance(&self) -> Option<Provenance> {
-        self.file.group("vitrion/provenance").and_then(|group| Provenance::read(&group)).ok()
+/// Numbers without unit in a file of reduced units are no angstrom.
+fn check_unit_system(path: &Path, file: &File, units: &[Option<String>]) -> Result<(), H5mdError> {
+    let Ok(module) = file.group("h5md/modules/units") else { return Ok(()) };
+    let Some(system) = text_attribute(&module, "system") else { return Ok(()) };
+    if system.trim().eq_ignore_ascii_case("si") || units.iter().all(Option::is_some) {
+        return Ok(());
     }
+    Err(H5mdError::Read {
+        path: path.to_path_buf(),
+        what: "h5md/modules/units".to_string(),
+        reason: format!(
+            "its unit system is `{system}`, and not everything has a unit of its own; give each element a `unit`"
+        ),
+    })
+}
 
-    /// A column of thermo, e.g. `step`, `time` (ps) or a name of [`super::QUANTITIES`], in internal units.
-    pub fn thermo(&self, column: &str) -> Result<Vec<f64>, H5mdError> {
-        let what = format!("vitrion/thermo/{column}");
-        let dataset = self.file.dataset(&what).map_err(|_| {
-            missing(
-                &self.path,
-                &what,
-                "columns have the names of `QUANTITIES`, and only files of vitrion have them",
-            )
-        })?;
-        dataset.read_raw::<f64>().map_err(|e| self.error(&what, reason(&e)))
-    }
-
-    /// Steps at which the windows of a stage ended.
-    pub fn window_steps(&self, stage: &str) -> Result<Vec<i64>, H5mdError> {
-        let (group, what) = self.window_group(stage)?;
-        let dataset = group.dataset("step");
-        dataset.and_then(|d| d.read_raw::<i64>()).map_err(|e| self.error(&what, reason(&e)))
-    }
-
-    /// Means of the unwrapped centres (angstrom) over one window of a stage.
-    pub fn window_mean(&self, stage: &str, window: usize) -> Result<Vec<DVec3>, H5mdError> {
-        let (group, what) = self.window_group(stage)?;
-        let value = group.dataset("value").map_err(|e| self.error(&what, reason(&e)))?;
-        let frames = value.shape()[0];
-        if window >= frames {
-            return Err(H5mdError::NoSuchFrame { path: self.path.clone(), frame: window, frames });
+/// An element that may be there for some frames only; where nobody can tell for which, it is left out.
+fn timed(
+    element: Option<Element>,
+    position: &Moments,
+    frames: usize,
+    notes: &mut Vec<String>,
+) -> Option<Timed> {
+    let element = element?;
+    match element.rows_of(position, frames) {
+        Ok(rows) => Some((element, rows)),
+        Err(reason) => {
+            notes.push(format!("{} is left out: {reason}", element.name));
+            None
         }
-        self.vectors(&Element { name: what, value, scale: 1.0 }, window)
-    }
-
-    fn window_group(&self, stage: &str) -> Result<(Group, String), H5mdError> {
-        let what = format!("vitrion/window_means/{stage}");
-        match self.file.group(&what) {
-            Ok(group) => Ok((group, what)),
-            Err(_) => Err(missing(&self.path, &what, "give a stage that takes window means")),
-        }
-    }
-
-    /// Steps at which the windows of the stress of ions of a stage ended.
-    pub fn ion_stress_steps(&self, stage: &str) -> Result<Vec<i64>, H5mdError> {
-        let (group, what) = self.ion_stress_group(stage)?;
-        let dataset = group.dataset("step");
-        dataset.and_then(|d| d.read_raw::<i64>()).map_err(|e| self.error(&what, reason(&e)))
-    }
-
-    /// Stress of the ions (u A^2/ps^2; xx, yy, zz, xy, xz, yz) in the order of the centres, a mean over one window of a stage.
-    pub fn ion_stress(&self, stage: &str, window: usize) -> Result<Vec<[f64; 6]>, H5mdError> {
-        let (group, what) = self.ion_stress_group(stage)?;
-        let value = group.dataset("value").map_err(|e| self.error(&what, reason(&e)))?;
-        let shape = value.shape();
-        if shape.len() != 3 || shape[2] != 6 {
-            return Err(self.error(&what, format!("its shape is {shape:?}, not windows x ions x 6")));
-        }
-        if window >= shape[0] {
-            let (path, frames) = (self.path.clone(), shape[0]);
-            return Err(H5mdError::NoSuchFrame { path, frame: window, frames });
-        }
-        let numbers =
-            read_rows::<f64>(&value, window..window + 1).map_err(|e| self.error(&what, reason(&e)))?;
-        Ok(numbers.as_chunks::<6>().0.to_vec())
-    }
-
-    fn ion_stress_group(&self, stage: &str) -> Result<(Group, String), H5mdError> {
-        let what = format!("vitrion/ion_stress/{stage}");
-        match self.file.group(&what) {
-            Ok(group) => Ok((group, what)),
-            Err(_) => Err(missing(&self.path, &what, "give a stage that takes the stress of ions")),
-        }
-    }
-
-    /// The stress correlation of a stage.
-    pub fn stress_correlation(&self, stage: &str) -> Result<Table, H5mdError> {
-        let what = format!("vitrion/stress_correlation/{stage}");
-        let group = self.file.group(&what).map_err(|_| {
-            missing(&self.path, &what, "give a stage that correlates the stress and has ended")
-        })?;
-        read_table(&group).map_err(|e| self.error(&what, reason(&e)))
-    }
-
-    /// The file in a few numbers.
-    pub fn summary(&self) -> Result<Summary, H5mdError> {
-        let last = self.frames.checked_sub(1);
-        let species = self.species()?.map_or_else(Vec::new, |table| {
-            let count = |index| table.indices.iter().filter(|i| **i == index).count();
-            table.names.iter().enumerate().map(|(i, name)| (name.clone(), count(i))).collect()
-        });
-        let stages = self.stages()?;
-        let windows = stages.iter().filter(|s| s.window_means);
-        let stresses = stages.iter().filter(|s| s.ion_stress);
-        Ok(Summary {
-            creator: self.creator(),
-            frames: self.frames,
-            incomplete_frames: self.incomplete,
-            particles: self.particles(),
-            species,
-            steps: last.map(|l| (self.step(0), self.step(l))),
-            times: last.map(|l| (self.time(0), self.time(l))),
-            last_cell: last.map(|l| self.cell(l)).transpose()?.flatten(),
-            closed: self.closed(),
-            thermo_rows: self.file.dataset("vitrion/thermo/step").map_or(0, |d| d.size()),
-            window_means: windows
-                .map(|s| Ok((s.name.clone(), self.window_steps(&s.name)?.len())))
-                .collect::<Result<_, H5mdError>>()?,
-            ion_stress: stresses
-                .map(|s| Ok((s.name.clone(), self.ion_stress_steps(&s.name)?.len())))
-                .collect::<Result<_, H5mdError>>()?,
-            stages,
-            provenance: self.provenance(),
-            bytes: std::fs::metadata(&self.path).map_or(0, |m| m.len()),
-        })
-    }
-
-    fn creator(&self) -> Option<String> {
-        let group = self.file.group("h5md/creator").ok()?;
-        let name = text_attribute(&group, "name")?;
-        Some(match text_attribute(&group, "version") {
-            Some(version) => format!("{name} {version}"),
-            None => name,
-        })
     }
 }
 
-fn missing(path: &Path, what: &str, remedy: &'static str) -> H5mdError {
-    H5mdError::Missing { path: path.to_path_buf(), what: what.to_string(), remedy }
+/// Images must be there for every frame, but for the last ones, which a killed writer may have left without.
+fn usable_images(
+    images: Option<Element>,
+    position: &Element,
+    frames: &mut usize,
+    notes: &mut Vec<String>,
+) -> Option<Timed> {
+    let element = images?;
+    if element.row_shape() != position.row_shape() {
+        notes.push(format!(
+            "{} is left out: its shape is {:?}, that of the positions is {:?}",
+            element.name,
+            element.value.shape(),
+            position.value.shape()
+        ));
+        return None;
+    }
+    let (element, rows) = timed(Some(element), &position.moments, *frames, notes)?;
+    let covered = rows.covered(*frames);
+    if covered == *frames {
+        return Some((element, rows));
+    }
+    if covered + LARGEST_TAIL >= *frames && 2 * covered > *frames {
+        *frames = covered;
+        return Some((element, rows));
+    }
+    notes.push(format!(
+        "{} is left out: it was written at other steps than the positions, not at that of frame {covered}",
+        element.name
+    ));
+    None
 }
 
-/// `all`, or the first group with positions.
-fn particle_group(path: &Path, file: &File) -> Result<Group, H5mdError> {
-    let none = || missing(path, "/particles", "this is an HDF5 file, but no H5MD trajectory");
-    let particles = file.group("particles").map_err(|_| none())?;
-    let mut names = particles.member_names().map_err(|_| none())?;
-    names.sort_by_key(|name| (name != "all", name.clone()));
-    names
-        .iter()
-        .filter_map(|name| particles.group(name).ok())
-        .find(|group| group.link_exists("position"))
-        .ok_or_else(|| missing(path, "/particles/*/position", "this file holds no positions"))
+/// How far apart the particles of the first frame are along each direction (angstrom), at least 1.
+fn extent(position: &Element) -> hdf5::Result<DVec3> {
+    let numbers = position.numbers(0)?;
+    let (mut low, mut high) = (DVec3::INFINITY, DVec3::NEG_INFINITY);
+    for r in numbers.chunks_exact(3).map(DVec3::from_slice).filter(|r| r.is_finite()) {
+        (low, high) = (low.min(r), high.max(r));
+    }
+    let extent = (high - low).max(DVec3::ONE);
+    Ok(if extent.is_finite() { extent } else { DVec3::ONE })
 }

@@ -1,85 +1,108 @@
-//! The elements of one group of particles, whoever wrote it: datasets, units, clocks, boxes.
+//! The elements of one group of particles, whoever wrote it: datasets, units, clocks.
 
 use std::path::Path;
 
 use glam::{DMat3, DVec3};
-use hdf5::{Dataset, Group};
-use vitrion_core::cell::Cell;
+use hdf5::{Dataset, Group, LinkType, Location};
 
-use super::elements::unit_of;
+use super::elements::texts_of;
+use super::moments::{Clock, Moments, Rows};
+use super::series::read_rows;
+use super::units::{self, Dimension};
 use super::{H5mdError, reason};
 
-/// A time-dependent element: value, and the factor to Vitrion's unit.
+/// A compressed dataset is at most so many times larger than its bytes in the file (the limit of deflate).
+const LARGEST_COMPRESSION: u64 = 1032;
+/// Below this size (bytes) a dataset may be read whatever the file holds of it.
+const HARMLESS: u64 = 1 << 24;
+
+/// One element: a dataset (fixed), or a group with `value` (a row a moment).
 pub(super) struct Element {
+    /// Path of the dataset within the file.
     pub name: String,
     pub value: Dataset,
+    /// As the file names it; none where it has none.
+    pub unit: Option<String>,
+    /// From the file's unit to angstrom, ps and u.
     pub scale: f64,
+    /// Whether the first dimension counts rows.
+    pub series: bool,
+    /// Rows with moments; 1 where it is fixed.
+    pub rows: usize,
+    /// When they were written.
+    pub moments: Moments,
 }
 
-/// Where steps and times come from.
-pub(super) enum Clock {
-    /// One number a frame.
-    Explicit(Vec<f64>),
-    /// offset + index * increment.
-    Fixed { offset: f64, increment: f64 },
-}
+impl Element {
+    /// Shape of one row.
+    pub fn row_shape(&self) -> Vec<usize> {
+        let shape = self.value.shape();
+        if self.series { shape[1..].to_vec() } else { shape }
+    }
 
-impl Clock {
-    pub fn at(&self, index: usize) -> f64 {
-        match self {
-            Self::Explicit(values) => values[index],
-            Self::Fixed { offset, increment } => offset + index as f64 * increment,
+    /// The numbers of a row, times the factor of the unit.
+    pub fn numbers(&self, row: usize) -> hdf5::Result<Vec<f64>> {
+        let mut numbers = self.raw::<f64>(row)?;
+        if self.scale != 1.0 {
+            numbers.iter_mut().for_each(|x| *x *= self.scale);
         }
+        Ok(numbers)
     }
 
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Explicit(values) => values.len(),
-            Self::Fixed { .. } => usize::MAX,
-        }
+    /// A row as the file has it.
+    pub fn raw<T: hdf5::H5Type>(&self, row: usize) -> hdf5::Result<Vec<T>> {
+        if self.series { read_rows(&self.value, row..row + 1) } else { self.value.read_raw() }
     }
-}
 
-pub(super) enum Edges {
-    None,
-    Fixed(Cell),
-    /// With the steps at which the box was written, if not those of the positions.
-    Series(Element, Option<Vec<f64>>),
-}
-
-pub(super) fn length_scale(unit: &str) -> Option<f64> {
-    match unit {
-        "" | "Angstrom" | "angstrom" | "A" | "\u{c5}" => Some(1.0),
-        "nm" => Some(10.0),
-        "pm" => Some(0.01),
-        "m" => Some(1e10),
-        _ => None,
+    /// Which row belongs to which frame of the positions.
+    pub fn rows_of(&self, position: &Moments, frames: usize) -> Result<Rows, String> {
+        if self.series { Rows::new(&self.moments, self.rows, position, frames) } else { Ok(Rows::Constant) }
     }
 }
 
-pub(super) fn time_scale(unit: &str) -> Option<f64> {
-    match unit {
-        "" | "ps" => Some(1.0),
-        "fs" => Some(1e-3),
-        "ns" => Some(1e3),
-        "s" => Some(1e12),
-        _ => None,
+/// Edge vectors as columns, from the rows of a 3 x 3 matrix or from three edge lengths.
+pub(super) fn matrix_of(numbers: &[f64]) -> Result<DMat3, String> {
+    match numbers.len() {
+        3 => Ok(DMat3::from_diagonal(DVec3::from_slice(numbers))),
+        9 => Ok(DMat3::from_cols_slice(numbers)),
+        n => Err(format!("{n} numbers, where 3 edges or 3 x 3 components are expected")),
     }
 }
 
-pub(super) fn velocity_scale(unit: &str) -> Option<f64> {
-    let Some((length, time)) = unit.split_once(' ') else { return unit.is_empty().then_some(1.0) };
-    Some(length_scale(length)? / time_scale(time.strip_suffix("-1")?)?)
+/// Why a link leads nowhere; none where it leads somewhere, or where there is no link.
+pub(super) fn broken_link(group: &Group, name: &str) -> Option<String> {
+    let mut kind = None;
+    group
+        .iter_visit_default(|link, info| {
+            if link == name {
+                kind = Some(info.link_type);
+            }
+            Ok(())
+        })
+        .ok()?;
+    let kind = kind.filter(|kind| *kind != LinkType::Hard)?;
+    let error = group.group(name).err()?;
+    group.dataset(name).err()?;
+    let frames = error.stack().map(|stack| stack.iter().map(|f| f.desc().to_string()).collect::<Vec<_>>());
+    let detail = |word: &str| frames.iter().flatten().find(|text| text.contains(word)).cloned();
+    Some(match kind {
+        LinkType::External => format!(
+            "it is a link to another file, which cannot be opened ({})",
+            detail("external").unwrap_or_else(|| reason(&error))
+        ),
+        _ => "it is a link within the file to something that is not there".to_string(),
+    })
 }
 
-/// The cell whose edge vectors are the rows of a 3 x 3 matrix, or with three edge lengths.
-pub(super) fn cell_of(numbers: &[f64], scale: f64) -> Result<Cell, String> {
-    let h = match numbers.len() {
-        3 => DMat3::from_diagonal(DVec3::from_slice(numbers)),
-        9 => DMat3::from_cols_slice(numbers),
-        n => return Err(format!("{n} numbers, where 3 edges or 3 x 3 components are expected")),
-    };
-    Cell::new(scale * h).map_err(|e| e.to_string())
+/// A dataset that claims more than the file can hold.
+pub(super) fn check_size(dataset: &Dataset) -> Result<(), String> {
+    let item = dataset.dtype().map_or(8, |t| t.size() as u64);
+    let claimed = dataset.shape().iter().fold(item, |product, n| product.saturating_mul(*n as u64));
+    let held = dataset.storage_size();
+    if claimed <= HARMLESS || claimed / LARGEST_COMPRESSION <= held {
+        return Ok(());
+    }
+    Err(format!("its shape is {:?}, but the file holds only {held} bytes of it", dataset.shape()))
 }
 
 /// One group of particles while it is opened.
@@ -93,65 +116,123 @@ impl Source<'_> {
         H5mdError::Read { path: self.path.to_path_buf(), what: what.to_string(), reason }
     }
 
-    fn name(&self, tail: &str) -> String {
-        format!("{}/{tail}", self.group.name())
+    pub fn name(&self, tail: &str) -> String {
+        format!("{}/{tail}", self.group.name().trim_start_matches('/'))
     }
 
-    pub fn element(&self, name: &str, scale: fn(&str) -> Option<f64>) -> Result<Option<Element>, H5mdError> {
-        if !self.group.link_exists(name) {
+    /// An element with its moments; `time_scale` is for times without unit. The unit of its value is left to the caller.
+    pub fn element(&self, name: &str, time_scale: f64) -> Result<Option<Element>, H5mdError> {
+        let parent = match name.rsplit_once('/') {
+            Some((parent, _)) if !self.group.link_exists(parent) => return Ok(None),
+            Some((parent, _)) => self.group.group(parent).map_err(|e| {
+                let broken = broken_link(self.group, parent);
+                self.error(&self.name(parent), broken.unwrap_or_else(|| reason(&e)))
+            })?,
+            None => self.group.clone(),
+        };
+        let leaf = name.rsplit('/').next().unwrap_or(name);
+        if !parent.link_exists(leaf) {
             return Ok(None);
         }
+        if let Some(broken) = broken_link(&parent, leaf) {
+            return Err(self.error(&self.name(name), broken));
+        }
+        if let Ok(value) = parent.dataset(leaf) {
+            let (name, moments) = (self.name(name), Moments::default());
+            let unit = self.unit_of(&name, &[&value])?;
+            return Ok(Some(Element { name, value, unit, scale: 1.0, series: false, rows: 1, moments }));
+        }
         let what = self.name(&format!("{name}/value"));
-        let value =
-            self.group.dataset(&format!("{name}/value")).map_err(|e| self.error(&what, reason(&e)))?;
-        let scale = self.scale(&what, unit_of(&value), scale)?;
-        Ok(Some(Element { name: what, value, scale }))
+        let group = parent.group(leaf).map_err(|e| self.error(&self.name(name), reason(&e)))?;
+        if let Some(broken) = broken_link(&group, "value") {
+            return Err(self.error(&what, broken));
+        }
+        let value = group.dataset("value").map_err(|e| self.error(&what, reason(&e)))?;
+        let Some(&rows) = value.shape().first() else {
+            return Err(self.error(&what, "it is a single number, where rows are expected".to_string()));
+        };
+        let steps = self.clock(&group, name, "step", rows)?;
+        let times = self.clock(&group, name, "time", rows)?;
+        let times = match times {
+            None => None,
+            Some((clock, unit)) => {
+                let scale = self.scale(&format!("{name}/time"), unit, units::TIME)?;
+                Some(clock.scaled(scale.unwrap_or(time_scale)))
+            }
+        };
+        let unit = self.unit_of(&what, &[&value, &group])?;
+        let moments = Moments { steps: steps.map(|(clock, _)| clock), times };
+        let rows = rows.min(moments.len());
+        Ok(Some(Element { name: what, value, unit, scale: 1.0, series: true, rows, moments }))
     }
 
-    fn scale(
-        &self,
-        what: &str,
-        unit: Option<String>,
-        scale: fn(&str) -> Option<f64>,
-    ) -> Result<f64, H5mdError> {
-        let unit = unit.unwrap_or_default();
-        scale(&unit).ok_or_else(|| self.error(what, format!("its unit `{unit}` is not known here")))
+    /// The unit of a dataset: its attribute `unit`; some programs write `units`, or one beside the group.
+    pub fn unit_of(&self, what: &str, places: &[&Location]) -> Result<Option<String>, H5mdError> {
+        for (place, name) in places.iter().flat_map(|place| [(place, "unit"), (place, "units")]) {
+            let Ok(attribute) = place.attr(name) else { continue };
+            match texts_of(&attribute).as_deref() {
+                Some([unit]) if unit.trim().is_empty() => {}
+                Some([unit]) => return Ok(Some(unit.trim().to_string())),
+                _ => return Err(self.error(what, format!("its attribute `{name}` is not one word"))),
+            }
+        }
+        Ok(None)
     }
 
-    /// `step` or `time` of an element: one number a frame, or an increment with an `offset`.
-    pub fn clock(
+    /// The factor of a unit, if there is a unit.
+    pub fn scale(&self, what: &str, unit: Option<String>, of: Dimension) -> Result<Option<f64>, H5mdError> {
+        let Some(unit) = unit else { return Ok(None) };
+        match units::scale(&unit, of) {
+            Some(scale) => Ok(Some(scale)),
+            None => Err(self.error(what, format!("its unit `{unit}` is not known here"))),
+        }
+    }
+
+    /// The factor of the unit of an element's value, if it has one.
+    pub fn unit_scale(&self, element: &Element, of: Dimension) -> Result<Option<f64>, H5mdError> {
+        self.scale(&element.name, element.unit.clone(), of)
+    }
+
+    /// `step` or `time` of an element: one number a row, or an increment with an `offset`; and its unit.
+    fn clock(
         &self,
+        group: &Group,
         element: &str,
         name: &str,
-        scale: fn(&str) -> Option<f64>,
-    ) -> Result<Option<Clock>, H5mdError> {
-        let tail = format!("{element}/{name}");
-        let what = self.name(&tail);
-        let Ok(dataset) = self.group.dataset(&tail) else { return Ok(None) };
-        let scale = self.scale(&what, unit_of(&dataset), scale)?;
+        rows: usize,
+    ) -> Result<Option<(Clock, Option<String>)>, H5mdError> {
+        if !group.link_exists(name) {
+            return Ok(None);
+        }
+        let what = self.name(&format!("{element}/{name}"));
+        if let Some(broken) = broken_link(group, name) {
+            return Err(self.error(&what, broken));
+        }
+        let dataset = group.dataset(name).map_err(|e| self.error(&what, reason(&e)))?;
+        check_size(&dataset).map_err(|e| self.error(&what, e))?;
         let values = dataset.read_raw::<f64>().map_err(|e| self.error(&what, reason(&e)))?;
-        if dataset.is_scalar() {
-            let offset = dataset.attr("offset").and_then(|a| a.read_scalar::<f64>()).unwrap_or(0.0);
-            return Ok(Some(Clock::Fixed { offset: offset * scale, increment: values[0] * scale }));
+        let unit = self.unit_of(&what, &[&dataset])?;
+        // A scalar is an increment; so is a single number for many rows, as some libraries write scalars.
+        let single = dataset.is_scalar() || (values.len() == 1 && rows > 1 && values[0] > 0.0);
+        if single && let [increment] = values[..] {
+            let offset = number_attribute(&dataset, "offset").map_err(|e| self.error(&what, e))?;
+            return Ok(Some((Clock::Fixed { offset: offset.unwrap_or(0.0), increment }, unit)));
         }
-        Ok(Some(Clock::Explicit(values.into_iter().map(|v| v * scale).collect())))
+        if dataset.ndim() != 1 {
+            return Err(
+                self.error(&what, format!("its shape is {:?}, not one number a row", dataset.shape()))
+            );
+        }
+        Ok(Some((Clock::Explicit(values), unit)))
     }
+}
 
-    pub fn edges(&self, steps: &Clock) -> Result<Edges, H5mdError> {
-        let what = self.name("box/edges");
-        if !self.group.link_exists("box") || !self.group.link_exists("box/edges") {
-            return Ok(Edges::None);
-        }
-        if let Ok(fixed) = self.group.dataset("box/edges") {
-            let scale = self.scale(&what, unit_of(&fixed), length_scale)?;
-            let numbers = fixed.read_raw::<f64>().map_err(|e| self.error(&what, reason(&e)))?;
-            return cell_of(&numbers, scale).map(Edges::Fixed).map_err(|e| self.error(&what, e));
-        }
-        let Some(element) = self.element("box/edges", length_scale)? else { return Ok(Edges::None) };
-        let own = match (self.clock("box/edges", "step", |_| Some(1.0))?, steps) {
-            (Some(Clock::Explicit(own)), Clock::Explicit(steps)) if own.len() != steps.len() => Some(own),
-            _ => None,
-        };
-        Ok(Edges::Series(element, own))
+/// An attribute that is one number, alone or as an array of one; none where there is no such attribute.
+pub(super) fn number_attribute(location: &Location, name: &str) -> Result<Option<f64>, String> {
+    let Ok(attribute) = location.attr(name) else { return Ok(None) };
+    match attribute.read_raw::<f64>() {
+        Ok(values) if values.len() == 1 => Ok(Some(values[0])),
+        Ok(values) => Err(format!("its attribute `{name}` is {} numbers, not one", values.len())),
+        Err(error) => Err(format!("its attribute `{name}`: {}", reason(&error))),
     }
 }
