@@ -11,6 +11,7 @@ use vitrion_analysis::observable::{OBSERVABLES, select};
 use vitrion_analysis::results::{self, Outcome as Found, Results};
 use vitrion_analysis::settings::Settings;
 use vitrion_core::units::{Dimension, parse_quantity};
+use vitrion_trajectory::lammps_dump::Units;
 
 use super::forces::length;
 use crate::progress::FrameBar;
@@ -49,9 +50,13 @@ pub struct Analyze {
     #[arg(long, value_name = "SYSTEM.data")]
     topology: Option<PathBuf>,
 
-    /// Length of a step of a LAMMPS dump [default: that of the dump, or 1 fs]
+    /// Length of a step of a LAMMPS dump [default: that of the dump, or LAMMPS' default: 1 fs]
     #[arg(long, value_name = "TIME", value_parser = time)]
     timestep: Option<f64>,
+
+    /// Units of a LAMMPS dump that does not name them: real, metal, si, cgs, electron, micro, nano [default: real]
+    #[arg(long, value_name = "NAME", value_parser = lammps_units)]
+    units: Option<Units>,
 
     /// Wave numbers of scattering functions, separated by commas [default: 3.7 and 6.3 1/angstrom]
     #[arg(long, value_name = "WAVE NUMBER,...", value_delimiter = ',', value_parser = wave_number)]
@@ -132,6 +137,10 @@ pub(super) fn time(text: &str) -> Result<f64, String> {
     if time > 0.0 && time.is_finite() { Ok(time) } else { Err("a time step is above zero".to_string()) }
 }
 
+pub(super) fn lammps_units(text: &str) -> Result<Units, String> {
+    Units::named(text).ok_or_else(|| format!("LAMMPS has the units {}", Units::names().join(", ")))
+}
+
 /// 512MB, 4 GB, 1.5GiB.
 fn bytes(text: &str) -> Result<u64, String> {
     let help = || format!("\"{text}\" is no size; write e.g. 512MB or 4GB");
@@ -171,6 +180,7 @@ impl Analyze {
             stage: self.stage.as_deref(),
             topology: self.topology.as_deref(),
             timestep: self.timestep,
+            units: self.units,
         };
         let inputs = trajectories::inputs(&self.inputs, reading)?;
         let settings = self.settings();

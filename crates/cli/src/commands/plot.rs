@@ -15,6 +15,7 @@ use vitrion_report::quick;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 use super::forces::{length, write_file};
+use crate::file_kind::{self, FileKind};
 use crate::{Outcome, console, trajectories};
 
 /// Draw g(r) of all pairs and the mean squared displacement of each species
@@ -49,6 +50,15 @@ impl Plot {
     /// Measures, draws, and says where.
     pub fn execute(&self) -> Result<Outcome> {
         let files = trajectories::find(&self.run)?;
+        for file in &files {
+            let kind = file_kind::of(file)?;
+            if kind != FileKind::Hdf5 {
+                return Err(kind.refused(
+                    file,
+                    "`plot` draws runs and H5MD files: `vitrion analyze` measures dumps, `vitrion convert` turns them into H5MD",
+                ));
+            }
+        }
         let readers = files.iter().map(|file| TrajectoryReader::open(file)).collect::<Result<Vec<_>, _>>()?;
         let Some(first) = readers.first() else { bail!("{}: no trajectory", self.run.display()) };
         let stage = trajectories::stage(first, self.stage.as_deref())?;
