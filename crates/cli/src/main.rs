@@ -2,6 +2,7 @@
 
 mod commands;
 mod console;
+mod file_kind;
 mod headless;
 mod kernels;
 mod progress;

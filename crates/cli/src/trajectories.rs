@@ -7,17 +7,12 @@ use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Said, Tra
 use vitrion_analysis::results;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data;
-use vitrion_trajectory::lammps_dump::LammpsDump;
+use vitrion_trajectory::lammps_dump::{LammpsDump, Units};
 
-/// First bytes of every HDF5 file.
-const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+use crate::file_kind::{self, FileKind, is_hdf5};
 
-/// Whether a file is HDF5, by its first bytes.
-pub fn is_hdf5(path: &Path) -> bool {
-    use std::io::Read;
-    let mut start = [0; 8];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == HDF5
-}
+/// What is no trajectory is refused with this.
+const READS: &str = "give a run directory, an H5MD trajectory (*.h5) or a LAMMPS dump";
 
 /// The H5MD files of a run directory, in the order of their names, or the one file that is named.
 pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
@@ -39,7 +34,10 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     if files.is_empty() {
-        bail!("{}: holds no trajectory (*.h5); give the directory of a run", path.display());
+        bail!(
+            "{}: holds no trajectory (*.h5); give the directory of a run, or name the files",
+            path.display()
+        );
     }
     Ok(files)
 }
@@ -87,7 +85,7 @@ pub fn conditions(paths: &[PathBuf], reading: Reading) -> Result<(String, Vec<f6
     let (mut name, mut temperatures) = (String::new(), Vec::new());
     for path in paths {
         for file in find(path)? {
-            if is_dump(&file) {
+            if file_kind::of(&file)? == FileKind::Dump {
                 temperatures.push(f64::NAN);
                 continue;
             }
@@ -113,6 +111,8 @@ pub struct Reading<'a> {
     pub keep_drift: bool,
     /// Group of particles of an H5MD file.
     pub group: Option<&'a str>,
+    /// Units of a dump.
+    pub units: Option<Units>,
 }
 
 /// A dump has no groups to choose from.
@@ -129,15 +129,22 @@ pub fn no_group(path: &Path, group: Option<&str>) -> Result<()> {
 /// Everything that run directories and files hold: each file one trajectory, with the frames of one stage.
 pub fn inputs(paths: &[PathBuf], reading: Reading) -> Result<Inputs> {
     let topology = reading.topology.map(lammps_data::describe).transpose()?;
-    let said = Said { topology: topology.as_ref(), timestep: reading.timestep };
+    let said = Said { topology: topology.as_ref(), timestep: reading.timestep, units: reading.units };
     let mut trajectories: Vec<Box<dyn Trajectory>> = Vec::new();
     for path in paths {
         for file in find(path)? {
-            if is_dump(&file) {
-                no_group(&file, reading.group)?;
-                let dump = LammpsDump::open(&file)?;
-                trajectories.push(examined(Box::new(DumpTrajectory::new(dump, said)?), reading.keep_drift)?);
-                continue;
+            match file_kind::of(&file)? {
+                FileKind::Hdf5 => {}
+                FileKind::Dump => {
+                    no_group(&file, reading.group)?;
+                    let dump = DumpTrajectory::new(LammpsDump::open(&file)?, said)?;
+                    trajectories.push(examined(Box::new(dump), reading.keep_drift)?);
+                    continue;
+                }
+                other => return Err(other.refused(&file, READS)),
+            }
+            if said.units.is_some() {
+                bail!("{}: --units is for LAMMPS dumps, H5MD names its units; leave it out", file.display());
             }
             let reader = TrajectoryReader::open_group(&file, reading.group)?;
             let stage = stage(&reader, reading.stage)?;
@@ -147,11 +154,4 @@ pub fn inputs(paths: &[PathBuf], reading: Reading) -> Result<Inputs> {
         }
     }
     Ok(Inputs::new(trajectories)?)
-}
-
-/// Whether a file begins as a LAMMPS dump does.
-pub fn is_dump(path: &Path) -> bool {
-    use std::io::Read;
-    let mut start = [0; 5];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"ITEM:"
 }

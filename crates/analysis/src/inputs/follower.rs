@@ -1,6 +1,6 @@
 //! Particles followed through the walls of the cell.
 
-use glam::DVec3;
+use glam::{BVec3, DMat3, DVec3};
 use vitrion_core::cell::Cell;
 
 use crate::error::AnalysisError;
@@ -9,50 +9,130 @@ use crate::error::AnalysisError;
 pub(super) const SHORTEST_DISPLACEMENT: &str = "positions carry no image counts: particles are followed by the shortest \
      displacement between frames, which is right as long as nothing moves half a cell between two frames";
 
+/// What a file says of where its particles have been.
+#[derive(Clone, Copy)]
+pub(super) enum Crossings<'a> {
+    /// Nothing: positions are wrapped.
+    Unknown,
+    /// How many cells each has crossed.
+    Counted(&'a [DVec3]),
+    /// Positions are unwrapped as they are.
+    Unwrapped,
+}
+
+/// What is followed: one frame of a file.
+pub(super) struct Moment<'a> {
+    /// Periodic cell.
+    pub cell: &'a Cell,
+    /// Its corner (angstrom).
+    pub origin: DVec3,
+    /// Positions (angstrom), wrapped or not.
+    pub positions: &'a [DVec3],
+    pub crossings: Crossings<'a>,
+}
+
 /// Where particles are, unwrapped, from frame to frame.
-#[derive(Default)]
+///
+/// Places of the first frame are its positions, with the cells that were crossed before. As long as cell and corner stay as
+/// they are, places are the positions that the file has, unwrapped; after that, displacements are summed up: a place moves by
+/// sum_k e_k (u_k(t) - u_k(t-)), with edges e_k of the cell of its frame. Along periodic edges u_k is the fractional coordinate of
+/// r - origin, so what the cell does, growing about its corner or its centre, moves nobody, and a count times the cell of
+/// today does not move what only crossed a wall long ago. Along other edges e_k has length 1 and u_k is the coordinate
+/// itself, since a box that is shrink-wrapped around its particles does not move them; nothing is wrapped there.
 pub(super) struct Follower {
+    periodic: BVec3,
     followed: Option<Followed>,
 }
 
 /// The last frame.
 struct Followed {
     cell: Cell,
-    /// Whether the cell was always the same.
+    origin: DVec3,
+    /// Whether cell and corner were always the same.
     constant: bool,
-    /// Fractional positions, wrapped or with their images.
-    fractional: Vec<DVec3>,
+    /// Coordinates along the edges, wrapped or with their images.
+    coordinates: Vec<DVec3>,
     /// Where the particles are by now.
     places: Vec<DVec3>,
 }
 
+impl Default for Follower {
+    fn default() -> Self {
+        Self::along(BVec3::TRUE)
+    }
+}
+
 impl Follower {
-    /// Unwrapped positions (angstrom) of the next frame: by the counts of crossed cells, or else by the shortest displacement
-    /// from the last frame. When the cell changes, displacements are summed up, each with the cell of its frame: a count times
-    /// the cell of today would move what only crossed a wall long ago.
-    pub fn follow(&mut self, cell: &Cell, positions: &[DVec3], images: Option<&[DVec3]>) -> Vec<DVec3> {
-        let constant = self.followed.as_ref().is_none_or(|last| last.constant && last.cell == *cell);
-        let fractional: Vec<DVec3> = match images {
-            Some(images) => positions.iter().zip(images).map(|(r, n)| cell.fractional(*r) + *n).collect(),
-            None => positions.iter().map(|r| cell.fractional(*r)).collect(),
-        };
-        let places: Vec<DVec3> = match (&self.followed, images) {
-            (_, Some(images)) if constant => {
-                positions.iter().zip(images).map(|(r, n)| *r + cell.matrix() * *n).collect()
+    /// Follows particles through the walls that these edges end at.
+    pub fn along(periodic: BVec3) -> Self {
+        Self { periodic, followed: None }
+    }
+
+    /// Unwrapped positions (angstrom) of the next frame: as they are, or by the counts of crossed cells, or else by the shortest
+    /// displacement from the last frame.
+    pub fn next(&mut self, moment: &Moment) -> Vec<DVec3> {
+        let Moment { cell, origin, positions, crossings } = *moment;
+        let constant = self
+            .followed
+            .as_ref()
+            .is_none_or(|last| last.constant && last.cell == *cell && last.origin == origin);
+        let crossed = |counts: DVec3| DVec3::select(self.periodic, counts, DVec3::ZERO);
+        let edges = Edges::new(cell, self.periodic);
+        let coordinates: Vec<DVec3> = match crossings {
+            Crossings::Counted(images) => {
+                let with_images = positions.iter().zip(images);
+                with_images.map(|(r, n)| edges.coordinates(*r, origin) + crossed(*n)).collect()
             }
+            _ => positions.iter().map(|r| edges.coordinates(*r, origin)).collect(),
+        };
+        let places: Vec<DVec3> = match (&self.followed, crossings) {
+            (_, Crossings::Counted(images)) if constant => {
+                positions.iter().zip(images).map(|(r, n)| *r + cell.matrix() * crossed(*n)).collect()
+            }
+            (_, Crossings::Unwrapped) if constant => positions.to_vec(),
             (None, _) => positions.to_vec(),
             (Some(last), _) => {
-                let before = last.fractional.iter().zip(&last.places);
-                let moved = fractional.iter().zip(before).map(|(now, (before, place))| {
+                let before = last.coordinates.iter().zip(&last.places);
+                let moved = coordinates.iter().zip(before).map(|(now, (before, place))| {
                     let moved = *now - *before;
-                    let moved = if images.is_some() { moved } else { moved - moved.round() };
-                    *place + cell.cartesian(moved)
+                    let moved = match crossings {
+                        Crossings::Unknown => moved - crossed(moved.round()),
+                        Crossings::Counted(_) | Crossings::Unwrapped => moved,
+                    };
+                    *place + edges.h * moved
                 });
                 moved.collect()
             }
         };
-        self.followed = Some(Followed { cell: *cell, constant, fractional, places: places.clone() });
+        self.followed = Some(Followed { cell: *cell, origin, constant, coordinates, places: places.clone() });
         places
+    }
+}
+
+/// The edges that coordinates belong to: of full length where they are periodic, else of length 1.
+struct Edges {
+    periodic: BVec3,
+    h: DMat3,
+    inverse: DMat3,
+}
+
+impl Edges {
+    fn new(cell: &Cell, periodic: BVec3) -> Self {
+        if periodic.all() {
+            return Self { periodic, h: cell.matrix(), inverse: cell.inverse() };
+        }
+        let full = cell.matrix();
+        let along = |k: usize| if periodic.test(k) { full.col(k) } else { full.col(k).normalize() };
+        let h = DMat3::from_cols(along(0), along(1), along(2));
+        Self { periodic, h, inverse: h.inverse() }
+    }
+
+    fn coordinates(&self, r: DVec3, origin: DVec3) -> DVec3 {
+        let from_corner = self.inverse * (r - origin);
+        if self.periodic.all() {
+            return from_corner;
+        }
+        DVec3::select(self.periodic, from_corner, self.inverse * r)
     }
 }
 
@@ -76,6 +156,14 @@ pub(super) fn check_finite<'a>(
 mod tests {
     use super::*;
     use crate::test_support::triclinic;
+
+    impl Follower {
+        /// A frame of a file whose cells begin at 0.
+        fn follow(&mut self, cell: &Cell, positions: &[DVec3], images: Option<&[DVec3]>) -> Vec<DVec3> {
+            let crossings = images.map_or(Crossings::Unknown, Crossings::Counted);
+            self.next(&Moment { cell, origin: DVec3::ZERO, positions, crossings })
+        }
+    }
 
     #[test]
     fn a_wrapped_walk_is_followed_through_the_walls_of_a_triclinic_cell() {
@@ -105,5 +193,109 @@ mod tests {
         assert!((first - at(11.0, place * 1.1)).length() < 1e-12);
         // Nor when the cell is what it was.
         assert!((first - at(10.0, place)).length() < 1e-12);
+    }
+
+    /// Fractional coordinates of particles that walk, unwrapped, in cells that change about their centre.
+    fn breathing() -> Vec<(Cell, DVec3, Vec<DVec3>)> {
+        let walk = |frame: usize| {
+            let t = frame as f64;
+            vec![DVec3::new(0.9 + 0.31 * t, 0.2 - 0.17 * t, 0.5), DVec3::new(0.1, 0.95, 0.02 * t)]
+        };
+        let shape = triclinic();
+        (0..30)
+            .map(|frame| {
+                let cell = shape.scaled(1.0 + 0.03 * (frame as f64).sin());
+                let origin = DVec3::splat(-5.0) - 0.5 * (cell.matrix() - shape.matrix()) * DVec3::ONE;
+                (cell, origin, walk(frame))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn in_a_changing_cell_all_ways_to_write_positions_give_the_same_places() {
+        let (mut counted, mut unwrapped, mut shortest) =
+            (Follower::default(), Follower::default(), Follower::default());
+        let mut expected: Vec<DVec3> = Vec::new();
+        let mut before: Vec<DVec3> = Vec::new();
+        let mut start: Vec<DVec3> = Vec::new();
+        for (cell, origin, coordinates) in breathing() {
+            let places: Vec<DVec3> = coordinates.iter().map(|s| origin + cell.cartesian(*s)).collect();
+            let images: Vec<DVec3> = coordinates.iter().map(|s| s.floor()).collect();
+            let wrapped: Vec<DVec3> =
+                coordinates.iter().map(|s| origin + cell.cartesian(s - s.floor())).collect();
+            expected = match expected.len() {
+                0 => {
+                    start = places.iter().zip(&wrapped).map(|(r, w)| *w - *r).collect();
+                    places.clone()
+                }
+                _ => (0..2).map(|i| expected[i] + cell.cartesian(coordinates[i] - before[i])).collect(),
+            };
+            before = coordinates;
+            let found = |follower: &mut Follower, positions: &[DVec3], crossings: Crossings| {
+                follower.next(&Moment { cell: &cell, origin, positions, crossings })
+            };
+            let by_count = found(&mut counted, &wrapped, Crossings::Counted(&images));
+            let as_is = found(&mut unwrapped, &places, Crossings::Unwrapped);
+            let by_shortest = found(&mut shortest, &wrapped, Crossings::Unknown);
+            for i in 0..2 {
+                // Round-off of 30 sums of numbers up to 100.
+                assert!((by_count[i] - expected[i]).length() < 1e-11);
+                assert!((as_is[i] - expected[i]).length() < 1e-11);
+                // These begin within the cell.
+                assert!((by_shortest[i] - start[i] - expected[i]).length() < 1e-11);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cell_that_shrinks_about_its_centre_moves_nobody() {
+        let mut follower = Follower::default();
+        let s = DVec3::new(0.9, 0.1, 0.5);
+        let mut at = |edge: f64| {
+            let (cell, origin) = (Cell::cubic(edge).unwrap(), DVec3::splat(-0.5 * edge));
+            let place = origin + cell.cartesian(s);
+            let crossings = Crossings::Unknown;
+            follower.next(&Moment { cell: &cell, origin, positions: &[place], crossings })[0]
+        };
+        let first = at(10.0);
+        assert_eq!(first, DVec3::new(4.0, -4.0, 0.0));
+        // Round-off of 20 sums.
+        assert!((1..20).all(|i| (at(10.0 - 0.1 * f64::from(i)) - first).length() < 1e-13));
+    }
+
+    #[test]
+    fn unwrapped_positions_in_a_constant_cell_are_as_they_are() {
+        let mut follower = Follower::default();
+        let cell = triclinic();
+        for i in 0..50 {
+            let place = DVec3::new(0.1, 1.7, -0.3) * f64::from(i);
+            let moment = Moment {
+                cell: &cell,
+                origin: DVec3::new(0.1, 0.2, 0.3),
+                positions: &[place],
+                crossings: Crossings::Unwrapped,
+            };
+            assert_eq!(follower.next(&moment)[0], place);
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrapped_or_scaled_along_an_edge_that_is_not_periodic() {
+        // A slab whose box is shrink-wrapped along z while a particle crosses it, and with it periodic walls along x.
+        let follower = || Follower::along(BVec3::new(true, true, false));
+        let (mut shortest, mut counted) = (follower(), follower());
+        for i in 0..12 {
+            let path = DVec3::new(9.0 + 0.5 * f64::from(i), 5.0, 1.5 * f64::from(i));
+            let cell = Cell::orthorhombic(DVec3::new(10.0, 10.0, 2.0 + 1.5 * f64::from(i))).unwrap();
+            let origin = DVec3::new(0.0, 0.0, -0.3 * f64::from(i));
+            let images = [DVec3::new((path.x / 10.0).floor(), 0.0, 7.0)];
+            let positions = [path - DVec3::new(10.0 * images[0].x, 0.0, 0.0)];
+            let found = |follower: &mut Follower, crossings| {
+                follower.next(&Moment { cell: &cell, origin, positions: &positions, crossings })[0]
+            };
+            // Round-off of 12 sums.
+            assert!((found(&mut shortest, Crossings::Unknown) - path).length() < 1e-13);
+            assert!((found(&mut counted, Crossings::Counted(&images)) - path).length() < 1e-13);
+        }
     }
 }

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use glam::{BVec3, DMat3, DVec3};
+use glam::{BVec3, DVec3};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data::Description;
 
-use super::follower::{Follower, check_finite};
+use super::follower::{Crossings, Follower, Moment, check_finite};
 use super::unwrapping::{self, Unwrapping};
 use super::{FrameStream, Said, Trajectory, topology};
 use crate::clock::Clock;
@@ -96,9 +96,7 @@ impl Trajectory for H5mdTrajectory {
         Box::new(Stream {
             trajectory: self,
             next: 0,
-            follower: Follower::default(),
-            edges: None,
-            crossed: None,
+            follower: Follower::along(self.periodic()),
             offsets: None,
         })
     }
@@ -238,10 +236,6 @@ struct Stream<'a> {
     trajectory: &'a H5mdTrajectory,
     next: usize,
     follower: Follower,
-    /// Edges of the first frame: those along which nothing repeats itself mean nothing, and stay.
-    edges: Option<DMat3>,
-    /// Fractional positions of the last frame, and cells crossed so far: where only some edges repeat themselves.
-    crossed: Option<(Vec<DVec3>, Vec<DVec3>)>,
     /// Per centre: from its unwrapped position to its atom, in the first frame.
     offsets: Option<Vec<DVec3>>,
 }
@@ -318,51 +312,18 @@ impl Stream<'_> {
         let Some(cell) = cell.filter(|_| periodic.any()) else {
             return Ok((positions.clone(), positions));
         };
-        let cell = self.repeated(cell, periodic)?;
         let images = match trajectory.unwrapping {
             Unwrapping::Images => trajectory.reader.images(index)?,
-            Unwrapping::AsIs => Some(vec![DVec3::ZERO; positions.len()]),
-            Unwrapping::ShortestDisplacement if !periodic.all() => {
-                Some(self.cross(&cell, &positions, periodic))
-            }
-            Unwrapping::ShortestDisplacement | Unwrapping::Centres => None,
+            _ => None,
         };
-        let places = self.follower.follow(&cell, &positions, images.as_deref());
+        let crossings = match (&images, trajectory.unwrapping) {
+            (Some(images), _) => Crossings::Counted(images),
+            (None, Unwrapping::AsIs) => Crossings::Unwrapped,
+            (None, _) => Crossings::Unknown,
+        };
+        let moment = Moment { cell, origin: DVec3::ZERO, positions: &positions, crossings };
+        let places = self.follower.next(&moment);
         Ok((positions, places))
-    }
-
-    /// The cell with the edges of the first frame where they are not repeated.
-    fn repeated(&mut self, cell: &Cell, periodic: BVec3) -> Result<Cell, AnalysisError> {
-        if periodic.all() {
-            return Ok(*cell);
-        }
-        let first = *self.edges.get_or_insert(cell.matrix());
-        let mut h = cell.matrix();
-        for axis in (0..3).filter(|axis| !periodic.test(*axis)) {
-            *h.col_mut(axis) = first.col(axis);
-        }
-        Cell::new(h).map_err(|e| {
-            AnalysisError::input(
-                &self.trajectory.label(),
-                e.to_string(),
-                "write a box with three edges that span it",
-            )
-        })
-    }
-
-    /// Cells crossed by the shortest displacement, along the edges that are repeated.
-    fn cross(&mut self, cell: &Cell, positions: &[DVec3], periodic: BVec3) -> Vec<DVec3> {
-        let now: Vec<DVec3> = positions.iter().map(|r| cell.fractional(*r)).collect();
-        let counts = match &self.crossed {
-            None => vec![DVec3::ZERO; now.len()],
-            Some((last, counts)) => {
-                let moved = now.iter().zip(last).map(|(s, before)| *s - *before);
-                let wraps = moved.map(|d| DVec3::select(periodic, d.round(), DVec3::ZERO));
-                counts.iter().zip(wraps).map(|(n, wrap)| *n - wrap).collect()
-            }
-        };
-        self.crossed = Some((now, counts.clone()));
-        counts
     }
 }
 

@@ -15,6 +15,7 @@ use vitrion_core::cell::Cell;
 use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data::Description;
+use vitrion_trajectory::lammps_dump::Units;
 
 pub use drift::{CentreOfMass, examined};
 pub use dump::DumpTrajectory;
@@ -32,6 +33,8 @@ pub struct Said<'a> {
     pub topology: Option<&'a Description>,
     /// Length of a step (ps).
     pub timestep: Option<f64>,
+    /// Units of a dump.
+    pub units: Option<Units>,
 }
 
 /// One trajectory, whatever its file format. Frames are streamed in order: nothing is held but the last one.

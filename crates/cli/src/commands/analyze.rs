@@ -11,6 +11,7 @@ use vitrion_analysis::observable::{OBSERVABLES, select};
 use vitrion_analysis::results::{self, Outcome as Found, Results};
 use vitrion_analysis::settings::Settings;
 use vitrion_core::units::{Dimension, parse_quantity};
+use vitrion_trajectory::lammps_dump::Units;
 
 use super::forces::length;
 use crate::progress::FrameBar;
@@ -60,6 +61,10 @@ pub struct Analyze {
     /// Group of particles of an H5MD file that has several
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
+
+    /// Units of a LAMMPS dump that does not name them: real, metal, si, cgs, electron, micro, nano [default: real]
+    #[arg(long, value_name = "NAME", value_parser = lammps_units)]
+    units: Option<Units>,
 
     /// Wave numbers of scattering functions, separated by commas [default: 3.7 and 6.3 1/angstrom]
     #[arg(long, value_name = "WAVE NUMBER,...", value_delimiter = ',', value_parser = wave_number)]
@@ -140,6 +145,10 @@ pub(super) fn time(text: &str) -> Result<f64, String> {
     if time > 0.0 && time.is_finite() { Ok(time) } else { Err("a time step is above zero".to_string()) }
 }
 
+pub(super) fn lammps_units(text: &str) -> Result<Units, String> {
+    Units::named(text).ok_or_else(|| format!("LAMMPS has the units {}", Units::names().join(", ")))
+}
+
 /// 512MB, 4 GB, 1.5GiB.
 fn bytes(text: &str) -> Result<u64, String> {
     let help = || format!("\"{text}\" is no size; write e.g. 512MB or 4GB");
@@ -181,6 +190,7 @@ impl Analyze {
             timestep: self.timestep,
             keep_drift: self.keep_drift,
             group: self.group.as_deref(),
+            units: self.units,
         };
         let inputs = trajectories::inputs(&self.inputs, reading)?;
         let settings = self.settings();

@@ -12,8 +12,9 @@ use vitrion_core::topology::Topology;
 use vitrion_trajectory::extended_xyz::{ExtendedXyzWriter, Frame};
 use vitrion_trajectory::h5md::{PlainHeader, PlainWriter, TrajectoryReader};
 use vitrion_trajectory::lammps_data::{self, LammpsSystem, ListCounts};
-use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump};
+use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump, Units};
 
+use crate::file_kind::{self, FileKind};
 use crate::{Outcome, console, trajectories};
 
 /// Convert between LAMMPS data, H5MD trajectories and extended XYZ
@@ -51,6 +52,10 @@ pub struct Convert {
     /// Group of particles of an H5MD file that has several
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
+
+    /// Units of a dump that does not name them: real, metal, si, cgs, electron, micro, nano [default: real]
+    #[arg(long, value_name = "NAME", value_parser = super::analyze::lammps_units)]
+    units: Option<Units>,
 
     /// One frame: its number from 0, or "last"
     #[arg(long, value_name = "N", value_parser = frame_choice)]
@@ -96,21 +101,24 @@ fn output_format(path: &Path) -> Result<Format> {
 impl Convert {
     /// Reads and writes.
     pub fn execute(&self) -> Result<Outcome> {
+        let kind = file_kind::of(&self.input)?;
         let format = output_format(&self.output)?;
         if self.output.exists() {
             bail!("{}: exists already; remove it first or choose another name", self.output.display());
         }
-        let frames = if trajectories::is_dump(&self.input) {
-            self.convert_dump(format)?
-        } else if format == Format::H5md {
-            bail!(
+        let frames = match kind {
+            FileKind::Dump => self.convert_dump(format)?,
+            FileKind::Foreign(..) | FileKind::Checkpoint | FileKind::Toml | FileKind::Binary => {
+                return Err(
+                    kind.refused(&self.input, "give LAMMPS data, a LAMMPS dump or an H5MD trajectory")
+                );
+            }
+            _ if format == Format::H5md => bail!(
                 "{}: H5MD is written from LAMMPS dumps only, which begin with `ITEM:`; convert this file to another format",
                 self.input.display()
-            );
-        } else if trajectories::is_hdf5(&self.input) {
-            self.convert_h5md(format)?
-        } else {
-            self.convert_lammps_data(format)?
+            ),
+            FileKind::Hdf5 => self.convert_h5md(format)?,
+            FileKind::LammpsData | FileKind::Text => self.convert_lammps_data(format)?,
         };
         let noun = if frames == 1 { "frame" } else { "frames" };
         console::say(&format!("{}: {} {noun}", self.output.display(), console::grouped(frames as u64)));
@@ -125,7 +133,8 @@ impl Convert {
         let dump = LammpsDump::open(&self.input)?;
         let topology = self.topology.as_deref().map(lammps_data::describe).transpose()?;
         let chosen = self.chosen_of(dump.frames(), &self.input)?;
-        let dump = DumpTrajectory::new(dump, Said { topology: topology.as_ref(), timestep: self.timestep })?;
+        let said = Said { topology: topology.as_ref(), timestep: self.timestep, units: self.units };
+        let dump = DumpTrajectory::new(dump, said)?;
         for note in dump.notes() {
             console::say(&format!("note: {note}"));
         }
@@ -232,7 +241,7 @@ impl Convert {
     }
 }
 
-/// Positions and images as the dump has them; unwrapped positions as wrapped ones with images, so that no reader has to guess.
+/// Positions and images as the dump has them, counted from the corner of the cell; unwrapped positions as wrapped ones with images, so that no reader has to guess.
 fn write_dump(path: &Path, dump: &DumpTrajectory, chosen: &[usize]) -> Result<()> {
     let particles = dump.particles();
     let first = dump.read(0)?;
@@ -240,18 +249,24 @@ fn write_dump(path: &Path, dump: &DumpTrajectory, chosen: &[usize]) -> Result<()
         names: particles.names.clone(),
         species: particles.species.clone(),
         molecules: particles.molecules.clone(),
-        masses: None,
+        masses: particles.masses.clone(),
         charges: None,
         images: first.unwrapped || first.images.is_some(),
     };
-    let mut writer = PlainWriter::create(path, &header)?;
+    let periodic = dump.periodic();
+    let mut writer = PlainWriter::create(path, &header)?.with_boundary(periodic)?;
     for &index in chosen {
-        let DumpFrame { step, cell, origin, mut positions, mut images, unwrapped, .. } = dump.read(index)?;
+        let frame = dump.read(index)?;
+        let corner = dump.corner(&frame);
+        let DumpFrame { step, cell, mut positions, mut images, unwrapped, .. } = frame;
         for position in &mut positions {
-            *position -= origin;
+            *position -= corner;
         }
         if unwrapped {
-            let crossed: Vec<DVec3> = positions.iter().map(|r| cell.fractional(*r).floor()).collect();
+            let crossed: Vec<DVec3> = positions
+                .iter()
+                .map(|r| DVec3::select(periodic, cell.fractional(*r).floor(), DVec3::ZERO))
+                .collect();
             positions.iter_mut().zip(&crossed).for_each(|(r, n)| *r -= cell.cartesian(*n));
             images = Some(crossed);
         }

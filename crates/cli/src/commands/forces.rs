@@ -15,6 +15,7 @@ use vitrion_core::forces::Evaluation;
 use vitrion_core::units::{ATMOSPHERE, Dimension, KILOCALORIE_PER_MOLE, KILOJOULE_PER_MOLE, parse_quantity};
 use vitrion_trajectory::lammps_data;
 
+use crate::file_kind::{self, FileKind};
 use crate::kernels::{BackendKind, Configuration, Precision, Prepared};
 use crate::{Outcome, console, kernels};
 
@@ -277,6 +278,10 @@ impl Forces {
             ShiftKind::Potential => Shift::Potential,
         };
         force_field.cutoff = self.short_range_cutoff.unwrap_or(force_field.cutoff);
+        let kind = file_kind::of(&self.system)?;
+        if !matches!(kind, FileKind::LammpsData | FileKind::Text) {
+            return Err(kind.refused(&self.system, "give a LAMMPS data file"));
+        }
         let system = lammps_data::read(&self.system, &force_field)?;
         if let Some(molecule) = system.least_rigid() {
             console::say(&format!(

@@ -10,9 +10,11 @@ use vitrion_simulation::config::{Config, Motion};
 use vitrion_trajectory::checkpoint;
 use vitrion_trajectory::h5md::{Summary, TrajectoryReader};
 
-use crate::{Outcome, console, trajectories};
+use super::info_lammps;
+use crate::file_kind::{self, FileKind};
+use crate::{Outcome, console};
 
-/// Say what a file holds: trajectory, checkpoint, configuration, force field, or a whole run directory
+/// Say what a file holds: trajectory, LAMMPS dump or data, checkpoint, configuration, force field, or a whole run directory
 ///
 /// The kind of file is found from its contents. Files of runs that are still going on can be read.
 #[derive(Args)]
@@ -29,11 +31,7 @@ pub struct Info {
 impl Info {
     /// Prints it.
     pub fn execute(&self) -> Result<Outcome> {
-        let path = &self.path;
-        if !path.exists() {
-            bail!("{}: there is no such file or directory", path.display());
-        }
-        console::print(&describe(path, self.group.as_deref())?)?;
+        console::print(&describe(&self.path, self.group.as_deref())?)?;
         Ok(Outcome::Done)
     }
 }
@@ -42,34 +40,24 @@ fn describe(path: &Path, group: Option<&str>) -> Result<String> {
     if path.is_dir() {
         return directory(path);
     }
-    if trajectories::is_hdf5(path) {
-        return trajectory(path, group);
-    }
-    if let Some(group) = group {
+    let kind = file_kind::of(path)?;
+    if let (Some(group), true) = (group, kind != FileKind::Hdf5) {
         bail!(
             "{}: --group {group} chooses particles of an H5MD file, and this is none; leave it out",
             path.display()
         );
     }
-    if starts_with(path, b"vitrion-checkpoint ")? {
-        return checkpoint_header(path);
+    match kind {
+        FileKind::Hdf5 => trajectory(path, group),
+        FileKind::Dump => info_lammps::dump(path),
+        FileKind::LammpsData => info_lammps::data(path),
+        FileKind::Checkpoint => checkpoint_header(path),
+        FileKind::Toml => toml(path),
+        FileKind::Foreign(..) | FileKind::Text | FileKind::Binary => Err(kind.refused(
+            path,
+            "`info` reads H5MD, LAMMPS dumps and data, checkpoints, TOML, and run directories",
+        )),
     }
-    if path.extension().is_some_and(|e| e == "toml") {
-        return toml(path);
-    }
-    bail!(
-        "{}: is neither H5MD nor a checkpoint nor TOML; `info` reads those, and run directories",
-        path.display()
-    )
-}
-
-fn starts_with(path: &Path, magic: &[u8]) -> Result<bool> {
-    use std::io::Read;
-    let mut start = Vec::new();
-    let file = std::fs::File::open(path)
-        .with_context(|| format!("{}: cannot be opened; check its permissions", path.display()))?;
-    file.take(magic.len() as u64).read_to_end(&mut start)?;
-    Ok(start == magic)
 }
 
 /// Everything in a run directory that `info` knows.
@@ -82,10 +70,7 @@ fn directory(path: &Path) -> Result<String> {
     files.sort();
     let mut parts = Vec::new();
     for file in files {
-        let known = trajectories::is_hdf5(&file)
-            || file.extension().is_some_and(|e| e == "toml")
-            || starts_with(&file, b"vitrion-checkpoint ").unwrap_or(false);
-        if known {
+        if matches!(file_kind::of(&file), Ok(FileKind::Hdf5 | FileKind::Checkpoint | FileKind::Toml)) {
             // One damaged file must not hide the others. A configuration that names its force field by a relative path
             // cannot be read from here; the trajectories say what its stages are.
             let of_run = file.file_name().is_some_and(|name| name == "config.toml");
@@ -204,7 +189,7 @@ fn frames(summary: &Summary) -> String {
     }
 }
 
-fn cell_in_words(cell: &Cell) -> String {
+pub(super) fn cell_in_words(cell: &Cell) -> String {
     let h = cell.matrix();
     let edges = [h.x_axis, h.y_axis, h.z_axis];
     let [a, b, c] = edges.map(|e| format!("{:.4}", e.length()));

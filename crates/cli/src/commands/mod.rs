@@ -8,6 +8,7 @@ pub mod devices;
 pub mod fit;
 pub mod forces;
 pub mod info;
+mod info_lammps;
 pub mod new;
 pub mod plot;
 pub mod report;

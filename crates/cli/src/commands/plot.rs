@@ -15,6 +15,7 @@ use vitrion_report::quick;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 use super::forces::{length, write_file};
+use crate::file_kind::{self, FileKind};
 use crate::{Outcome, console, trajectories};
 
 /// Draw g(r) of all pairs and the mean squared displacement of each species
@@ -53,6 +54,15 @@ impl Plot {
     /// Measures, draws, and says where.
     pub fn execute(&self) -> Result<Outcome> {
         let files = trajectories::find(&self.run)?;
+        for file in &files {
+            let kind = file_kind::of(file)?;
+            if kind != FileKind::Hdf5 {
+                return Err(kind.refused(
+                    file,
+                    "`plot` draws runs and H5MD files: `vitrion analyze` measures dumps, `vitrion convert` turns them into H5MD",
+                ));
+            }
+        }
         let group = self.group.as_deref();
         let open = |file: &PathBuf| TrajectoryReader::open_group(file, group);
         let readers = files.iter().map(open).collect::<Result<Vec<_>, _>>()?;

@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use glam::DVec3;
+use glam::{BVec3, DVec3};
 use hdf5::{File, Group};
 use vitrion_core::cell::Cell;
 
 use super::elements::{Clock, LENGTH, create_box, timed_group, write_fixed};
-use super::series::{Series, attribute, texts};
+use super::series::{Series, attribute, text, texts};
 use super::{H5mdError, options, write_error};
 
 /// What the atoms are.
@@ -48,6 +48,20 @@ impl PlainWriter {
             return Err(H5mdError::Exists { path: path.to_path_buf() });
         }
         Self::begin(path, header).map_err(write_error(path, "a new trajectory"))
+    }
+
+    /// Names the edges along which the system repeats itself; all, unless this is called.
+    pub fn with_boundary(self, periodic: BVec3) -> Result<Self, H5mdError> {
+        let name = || -> hdf5::Result<()> {
+            let group = self.file.group("particles/all/box")?;
+            let boundary =
+                <[bool; 3]>::from(periodic).map(|edge| text(if edge { "periodic" } else { "none" }));
+            group.delete_attr("boundary")?;
+            group.new_attr_builder().with_data(&boundary).create("boundary")?;
+            Ok(())
+        };
+        name().map_err(write_error(&self.path, "the boundary"))?;
+        Ok(self)
     }
 
     fn begin(path: &Path, header: &PlainHeader) -> hdf5::Result<Self> {
