@@ -13,7 +13,7 @@ use crate::results::{Outcome, Results};
 use crate::settings::Settings;
 
 /// Part of a new definition of a result: results of earlier versions are measured again.
-const GENERATION: u32 = 5;
+const GENERATION: u32 = 6;
 
 /// How far an analysis is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub fn run(
     earlier: Option<&Results>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Outcome>, AnalysisError> {
+    settings.check()?;
     let identity = inputs.identity()?;
     let context = Context::new(inputs, settings);
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
@@ -120,6 +121,7 @@ pub fn stream(
             let ticks = &inputs.clocks()[number].ticks;
             for ((frame, needs), &tick) in receiver.iter().zip(wanted).zip(ticks) {
                 let frame = Frame { trajectory: number, tick, ..frame? };
+                check_size(&trajectory.label(), &frame)?;
                 observables
                     .par_iter_mut()
                     .zip(needs)
@@ -130,6 +132,39 @@ pub fn stream(
             }
             Ok::<(), AnalysisError>(())
         })?;
+    }
+    Ok(())
+}
+
+/// Largest coordinate and edge (angstrom), a centimetre: f64 has 1e-8 angstrom there, fourth powers of displacements and the whole numbers
+/// of wave vectors are far from overflowing.
+const LARGEST: f64 = 1e8;
+
+/// Refuses numbers so large that arithmetic with them would say nothing.
+fn check_size(label: &str, frame: &Frame) -> Result<(), AnalysisError> {
+    let of_frame = |what: String| {
+        AnalysisError::input(
+            label,
+            format!("frame {}: {what} beyond {LARGEST:e} angstrom", frame.index),
+            "the file is damaged, or its unit of length is not the one that it states: leave this frame out or write the file again",
+        )
+    };
+    let edges = frame.cell.map_or([glam::DVec3::ZERO; 3], |cell| {
+        let h = cell.matrix();
+        [h.x_axis, h.y_axis, h.z_axis]
+    });
+    if edges.iter().any(|edge| edge.abs().max_element() > LARGEST) {
+        return Err(of_frame("an edge of the cell is".to_string()));
+    }
+    for (kind, positions) in
+        [("particle", &frame.atoms), ("particle", &frame.unwrapped), ("centre", &frame.centres)]
+    {
+        // Comparisons with NaN are false, so that it is found too.
+        let within = |r: &glam::DVec3| r.abs().cmple(glam::DVec3::splat(LARGEST)).all();
+        if let Some(place) = positions.iter().position(|r| !within(r)) {
+            let r = positions[place];
+            return Err(of_frame(format!("{kind} {place} is at {:e} {:e} {:e},", r.x, r.y, r.z)));
+        }
     }
     Ok(())
 }

@@ -157,7 +157,7 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
     if context.lags.is_empty() {
         return Err(Missing::because("a correlation in time needs at least two frames of one trajectory"));
     }
-    let cell = context.first_cell()?;
+    let cell = context.lattice("the coherent function needs wave vectors of a lattice")?;
     let wave_numbers = &context.settings.wave_numbers;
     let mut isf = CoherentScattering::new(context.inputs.particles(), wave_numbers, &cell, &context.lags);
     if isf.shells.is_empty() {

@@ -92,6 +92,13 @@ impl Inputs {
         let Some(first) = trajectories.first() else {
             return Err(AnalysisError::input("no input", "there is no trajectory", "name at least one file"));
         };
+        if first.particles().species.is_empty() {
+            return Err(AnalysisError::input(
+                &first.label(),
+                "it holds no atoms",
+                "give a trajectory with atoms: the group that was written may be empty",
+            ));
+        }
         for other in &trajectories {
             if other.particles() != first.particles() {
                 return Err(AnalysisError::input(
@@ -103,6 +110,18 @@ impl Inputs {
                         first.particles().describe()
                     ),
                     "analyse different systems one by one",
+                ));
+            }
+            if other.periodic() != first.periodic() {
+                return Err(AnalysisError::input(
+                    &other.label(),
+                    format!(
+                        "{}, in {} {}",
+                        boundary(other.periodic()),
+                        first.label(),
+                        boundary(first.periodic())
+                    ),
+                    "analyse systems with different boundaries one by one",
                 ));
             }
             if other.frames() == 0 {
@@ -124,6 +143,11 @@ impl Inputs {
         self.trajectories[0].particles()
     }
 
+    /// Along which edges of the cell the system repeats itself: the same in all of them.
+    pub fn periodic(&self) -> BVec3 {
+        self.trajectories[0].periodic()
+    }
+
     /// Times of the frames of each trajectory.
     pub fn clocks(&self) -> &[Clock] {
         &self.clocks
@@ -137,10 +161,17 @@ impl Inputs {
                 notes.push(note);
             }
         }
+        if let Some(edges) = open_edges(self.periodic()) {
+            notes.push(format!(
+                "{edges} not periodic: distances have no images there, and the volume of the box includes vacuum, so that g(r) does not go to 1; \
+                 what needs a system that repeats itself (wave vectors of the cell, densities) is not measured"
+            ));
+        }
         notes
     }
 
-    /// Changes whenever the data do: length, time of change, first and last bytes of every file, and which frames are taken.
+    /// Changes whenever the data do: contents of every file ([`content_hash`]), and which frames are taken. Neither names nor times
+    /// of change count, so that a copy of a directory has the results of the original.
     pub fn identity(&self) -> Result<String, AnalysisError> {
         let mut hash = Sha256::new();
         for trajectory in &self.trajectories {
@@ -162,22 +193,114 @@ impl Inputs {
     }
 }
 
-/// Bytes at each end of a file that identify it.
-const ENDS: u64 = 1 << 16;
+/// In words, which edges are not periodic, with the verb; none where all are.
+pub fn open_edges(periodic: BVec3) -> Option<String> {
+    let open: Vec<&str> =
+        ["a", "b", "c"].into_iter().enumerate().filter(|(i, _)| !periodic.test(*i)).map(|(_, e)| e).collect();
+    match open[..] {
+        [] => None,
+        [edge] => Some(format!("edge {edge} is")),
+        [first, second] => Some(format!("edges {first} and {second} are")),
+        _ => Some("edges a, b and c are".to_string()),
+    }
+}
 
+fn boundary(periodic: BVec3) -> String {
+    open_edges(periodic).map_or("all edges are periodic".to_string(), |edges| format!("{edges} not periodic"))
+}
+
+/// Files up to this size (bytes) are hashed as a whole.
+const WHOLE: u64 = 64 << 20;
+/// Of larger ones, so many blocks of so many bytes, spread evenly from the first to the last byte.
+const BLOCKS: u64 = 1024;
+const BLOCK: u64 = 64 << 10;
+
+/// Adds length and contents of a file: all of it up to 64 MiB, of a larger one as much in blocks that are spread evenly over it.
 fn hash_file(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let mut file = std::fs::File::open(path)?;
-    let metadata = file.metadata()?;
-    hash.update(metadata.len().to_le_bytes());
-    if let Ok(age) = metadata.modified()?.duration_since(std::time::UNIX_EPOCH) {
-        hash.update(age.as_nanos().to_le_bytes());
+    let length = file.metadata()?.len();
+    hash.update(length.to_le_bytes());
+    if length <= WHOLE {
+        return std::io::copy(&mut file.take(length), hash).map(|_| ());
     }
-    for start in [0, metadata.len().saturating_sub(ENDS)] {
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(start))?;
-        file.by_ref().take(ENDS).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::new();
+    for block in 0..BLOCKS {
+        let start = u128::from(length - BLOCK) * u128::from(block) / u128::from(BLOCKS - 1);
+        bytes.clear();
+        file.seek(SeekFrom::Start(start as u64))?;
+        file.by_ref().take(BLOCK).read_to_end(&mut bytes)?;
         hash.update(&bytes);
     }
     Ok(())
+}
+
+/// Identity of files by their contents alone, in this order.
+pub fn content_hash(paths: &[PathBuf]) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    paths.iter().try_for_each(|path| hash_file(&mut hash, path))?;
+    Ok(sha256(&format!("{:?}", hash.finalize())))
+}
+
+#[cfg(test)]
+mod tests {
+    use vitrion_core::cell::Cell;
+
+    use super::*;
+    use crate::test_support::Synthetic;
+
+    fn inputs(periodic: &[BVec3], species: &[usize]) -> Result<Inputs, AnalysisError> {
+        let trajectory = |periodic: &BVec3| {
+            let at = vec![glam::DVec3::ZERO; species.len()];
+            let cell = Cell::cubic(10.0).unwrap();
+            let made = Synthetic::new(species, vec![0], 1.0, cell, move |_| at.clone());
+            Box::new(Synthetic { periodic: *periodic, ..made }) as Box<dyn Trajectory>
+        };
+        Inputs::new(periodic.iter().map(trajectory).collect())
+    }
+
+    #[test]
+    fn no_atoms_and_different_boundaries_are_refused() {
+        let words = |found: Result<Inputs, AnalysisError>| found.err().unwrap().to_string();
+        assert!(words(inputs(&[BVec3::TRUE], &[])).contains("no atoms"));
+        let slab = BVec3::new(true, true, false);
+        let different = words(inputs(&[BVec3::TRUE, slab], &[0]));
+        assert!(
+            different.contains("edge c is not periodic") && different.contains("all edges"),
+            "{different}"
+        );
+        let alike = inputs(&[slab, slab], &[0]).unwrap();
+        assert!(alike.notes().iter().any(|n| n.starts_with("edge c is not periodic")));
+        assert!(inputs(&[BVec3::TRUE], &[0]).unwrap().notes().is_empty());
+    }
+
+    #[test]
+    fn a_byte_anywhere_counts_in_small_files_and_the_ends_and_many_places_in_large_ones() {
+        use std::io::{Seek as _, SeekFrom, Write as _};
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let hash = || content_hash(std::slice::from_ref(&path)).unwrap();
+        let set = |place: u64, byte: u8| {
+            let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            file.seek(SeekFrom::Start(place)).unwrap();
+            file.write_all(&[byte]).unwrap();
+        };
+        std::fs::write(&path, vec![7; 300_000]).unwrap();
+        let first = hash();
+        set(150_001, 8);
+        assert_ne!(hash(), first);
+        set(150_001, 7);
+        // Written again, later: the same file.
+        assert_eq!(hash(), first);
+        // A file of 200 MB, most of it a hole.
+        let length: u64 = 200_000_000;
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let large = hash();
+        for place in [length - 1, (length - BLOCK) * 511 / (BLOCKS - 1)] {
+            set(place, 9);
+            assert_ne!(hash(), large, "{place}");
+            set(place, 0);
+            assert_eq!(hash(), large);
+        }
+    }
 }
