@@ -8,7 +8,8 @@ use vitrion_trajectory::checkpoint::sha256;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::inputs::Inputs;
-use crate::observable::{Context, Entry, Missing, Observable};
+use crate::isf_coherent;
+use crate::observable::{Context, Entry, Missing, Observable, lattice};
 use crate::results::{Outcome, Results};
 use crate::settings::Settings;
 
@@ -191,6 +192,28 @@ pub fn memory_note(inputs: &Inputs, settings: &Settings) -> Option<String> {
         )
     })
 }
+
+/// Wave numbers that no wave vector of the cell comes close to: what the coherent function has there instead of what was asked for.
+pub fn wave_number_notes(inputs: &Inputs, settings: &Settings) -> Vec<String> {
+    let Ok(cell) = lattice(inputs, "") else { return Vec::new() };
+    let far = |q: &f64| {
+        let found = isf_coherent::wave_vectors(&cell, *q);
+        match found.map(|shell| shell.mean) {
+            None => Some(format!(
+                "no wave vector of the cell comes close to q = {q} 1/angstrom: isf_coherent has nothing there; isf_self, averaged over all \
+                 directions, has"
+            )),
+            Some(mean) if (mean / q - 1.0).abs() > FAR => Some(format!(
+                "the cell has no wave vectors of q = {q} 1/angstrom: isf_coherent has those of {mean:.4} instead, and says so in its column"
+            )),
+            Some(_) => None,
+        }
+    };
+    settings.wave_numbers.iter().filter_map(far).collect()
+}
+
+/// Part by which the wave numbers of a cell may differ from what was asked for without a word.
+const FAR: f64 = 0.02;
 
 impl<'a> Context<'a> {
     /// For these inputs.

@@ -60,14 +60,19 @@ impl Context<'_> {
     /// The cell of the first frame, for what only a system has that repeats itself along all edges: wave vectors of the lattice, nearest
     /// images, densities. `why` says what is needed, after the edges that lack it.
     pub fn lattice(&self, why: &str) -> Result<Cell, Missing> {
-        let trajectory = &self.inputs.trajectories[0];
-        let cell = trajectory.cell(0).map_err(|e| Missing::because(e.to_string()))?;
-        let cell =
-            cell.ok_or_else(|| Missing::because(format!("{} has no periodic cell", trajectory.label())))?;
-        match open_edges(self.inputs.periodic()) {
-            Some(edges) => Err(Missing::because(format!("{edges} not periodic: {why}"))),
-            None => Ok(cell),
-        }
+        lattice(self.inputs, why)
+    }
+}
+
+/// As [`Context::lattice`].
+pub(crate) fn lattice(inputs: &Inputs, why: &str) -> Result<Cell, Missing> {
+    let trajectory = &inputs.trajectories[0];
+    let cell = trajectory.cell(0).map_err(|e| Missing::because(e.to_string()))?;
+    let cell =
+        cell.ok_or_else(|| Missing::because(format!("{} has no periodic cell", trajectory.label())))?;
+    match open_edges(inputs.periodic()) {
+        Some(edges) => Err(Missing::because(format!("{edges} not periodic: {why}"))),
+        None => Ok(cell),
     }
 }
 

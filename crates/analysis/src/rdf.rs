@@ -425,7 +425,8 @@ mod tests {
         let positions: Vec<DVec3> = layer(0.25).chain(layer(5.75)).collect();
         let cell = Cell::cubic(6.0).unwrap();
         for (periodic, neighbours) in [
-            (BVec3::TRUE, 5.0),
+            // 4 in the layer; across the vacuum 1 at 0.5 and 4 at 1.118.
+            (BVec3::TRUE, 9.0),
             (BVec3::new(true, true, false), 4.0),
             // 24 at the sides of a layer: 2 x (4 x 2 + 16 x 3 + 16 x 4) = 240 of 72 in all.
             (BVec3::FALSE, 240.0 / 72.0),

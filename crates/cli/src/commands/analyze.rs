@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser};
 use vitrion_analysis::analysis;
 use vitrion_analysis::heterogeneity::jumps::JumpRule;
-use vitrion_analysis::inputs::Inputs;
+use vitrion_analysis::inputs::{Inputs, content_hash};
 use vitrion_analysis::observable::{OBSERVABLES, select};
 use vitrion_analysis::results::{self, Outcome as Found, Results};
 use vitrion_analysis::settings::Settings;
@@ -174,12 +174,17 @@ impl Analyze {
         };
         let inputs = trajectories::inputs(&self.inputs, reading)?;
         let settings = self.settings();
+        settings.check()?;
         let directory = self.directory();
         let earlier = Results::read(&directory)?;
         let data = inputs.identity()?;
         check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
+        Results::check_place(&directory, &entries, earlier.as_ref())?;
         let mut notes = inputs.notes();
         notes.extend(analysis::memory_note(&inputs, &settings));
+        if entries.iter().any(|entry| entry.name == "isf_coherent") {
+            notes.extend(analysis::wave_number_notes(&inputs, &settings));
+        }
         for note in &notes {
             console::say(&format!("note: {note}"));
         }
@@ -197,7 +202,10 @@ impl Analyze {
             }
             earlier => earlier,
         };
-        let results = Results { stage, temperatures, data, notes, ..assemble(&inputs, outcomes, earlier) };
+        let contents = content_hash(&inputs.paths())
+            .with_context(|| format!("{}: cannot be read", inputs.paths()[0].display()))?;
+        let results =
+            Results { stage, temperatures, data, contents, notes, ..assemble(&inputs, outcomes, earlier) };
         results.write(&directory)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
@@ -281,7 +289,7 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
     Results {
         inputs: absolute(inputs),
         version: env!("CARGO_PKG_VERSION").to_string(),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: console::command_line(),
         outcomes: all,
         ..Results::default()
     }

@@ -12,6 +12,7 @@ use vitrion_trajectory::extended_xyz::{ExtendedXyzWriter, Frame};
 use vitrion_trajectory::h5md::{PlainHeader, PlainWriter, TrajectoryReader};
 use vitrion_trajectory::lammps_data::{self, LammpsSystem, ListCounts};
 use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump};
+use vitrion_trajectory::new_file::NewFile;
 
 use crate::{Outcome, console, trajectories};
 
@@ -123,12 +124,13 @@ impl Convert {
         for note in dump.notes() {
             console::say(&format!("note: {note}"));
         }
-        let written = write_dump(&self.output, &dump, &chosen);
-        if written.is_err() {
-            // Made a moment ago by this process, and incomplete.
-            let _ = std::fs::remove_file(&self.output);
+        if dump.particles().species.is_empty() {
+            bail!("{}: it holds no atoms; dump a group that is not empty", self.input.display());
         }
-        written?;
+        let failed = || format!("{}: cannot be written", self.output.display());
+        let file = NewFile::at(&self.output).with_context(failed)?;
+        write_dump(file.beside(), &dump, &chosen)?;
+        file.settle().with_context(failed)?;
         Ok(chosen.len())
     }
 
@@ -298,7 +300,7 @@ fn write_frames(path: &Path, reader: &TrajectoryReader, frames: &[usize]) -> Res
         let frame = reader.frame(index)?;
         let cell = frame.cell.with_context(|| format!("{place}: has no periodic cell"))?;
         writer.write(&Frame {
-            step: u64::try_from(frame.step).unwrap_or(0),
+            step: frame.step,
             time: frame.time,
             cell: &cell,
             origin: DVec3::ZERO,
