@@ -64,9 +64,11 @@ fn shortened(text: String) -> String {
         let beginning: String = piece.chars().take(SHOWN).collect();
         format!("{beginning} ... ({} characters)", grouped(n as u64))
     };
+    // What lies between two quotes is an odd piece.
     let quote = if text.contains('`') { '`' } else { '"' };
-    let pieces: Vec<String> = text.split(quote).map(|piece| cut(piece, 4 * SHOWN)).collect();
-    let text = pieces.join(&quote.to_string());
+    let pieces = text.split(quote).enumerate();
+    let pieces = pieces.map(|(i, piece)| if i % 2 == 1 { cut(piece, 4 * SHOWN) } else { piece.to_string() });
+    let text = pieces.collect::<Vec<_>>().join(&quote.to_string());
     let n = text.chars().count();
     if n <= LONGEST {
         return text;
