@@ -125,7 +125,7 @@ fn few_atoms_in_an_enormous_cell_take_seconds_and_their_pairs_are_right() {
     for edge in [3e3, 2e4] {
         // 60 pairs of 2.5 angstrom, anywhere, some across the walls.
         let pair = |i: u32| {
-            let r = if i % 5 == 0 {
+            let r = if i.is_multiple_of(5) {
                 edge * uniform(3, 0, i) * DVec3::new(0.0, 1.0, 1.0)
             } else {
                 edge * uniform(3, 0, i)
@@ -371,7 +371,9 @@ fn files_of_the_user_are_not_replaced() {
     let words = refused(&analyze, 1);
     assert!(words.contains("msd.csv, alpha_2.csv") && words.contains("--out"), "{words}");
     assert!(is_mine(&analysis.join("msd.csv")) && !analysis.join("results.h5").exists());
-    ["msd.csv", "alpha_2.csv"].iter().for_each(|name| fs::remove_file(analysis.join(name)).unwrap());
+    for name in ["msd.csv", "alpha_2.csv"] {
+        fs::remove_file(analysis.join(name)).unwrap();
+    }
     // What this analysis does not write stays, also in the next one, which knows its own.
     done(&analyze);
     assert!(is_mine(&analysis.join("rdf.csv")));

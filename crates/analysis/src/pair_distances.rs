@@ -24,8 +24,8 @@ const BOXES_A_RANGE: f64 = 2.0;
 /// Most boxes along an edge: their number fits into 63 bits.
 const MOST_BOXES: f64 = 1_048_576.0;
 /// Up to so many boxes a particle, and so many more, all boxes have an entry in a list.
-const LISTED_A_PARTICLE: i64 = 32;
-const LISTED: i64 = 4096;
+const LISTED_A_PARTICLE: u64 = 32;
+const LISTED: u64 = 4096;
 
 /// Counts pairs by species and distance, for a fixed set of particles.
 pub struct PairDistances {
@@ -164,10 +164,15 @@ impl Sorted {
         }
         starts.push(order.len());
         let all = boxes.x * boxes.y * boxes.z;
-        let listed = (all <= LISTED_A_PARTICLE * positions.len() as i64 + LISTED).then(|| {
+        let most = LISTED_A_PARTICLE * positions.len() as u64 + LISTED;
+        let listed = (all.unsigned_abs() <= most).then(|| {
             let mut first = vec![0; all as usize + 1];
-            numbers.iter().for_each(|number| first[*number as usize + 1] += 1);
-            (1..first.len()).for_each(|b| first[b] += first[b - 1]);
+            for number in &numbers {
+                first[*number as usize + 1] += 1;
+            }
+            for b in 1..first.len() {
+                first[b] += first[b - 1];
+            }
             first
         });
         let wrapped: Vec<DVec3> = order.iter().map(|&p| cell.cartesian(inside[p])).collect();

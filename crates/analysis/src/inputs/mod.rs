@@ -1,21 +1,27 @@
 //! What is analysed: trajectories of one system, each independent of the others (replicas).
 
+mod contents;
 mod dump;
 mod follower;
 mod h5md;
 mod topology;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use glam::BVec3;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data::Description;
 
+pub use contents::content_hash;
 pub use dump::DumpTrajectory;
 pub use h5md::H5mdTrajectory;
+
+use contents::hash_of_file;
 
 use crate::clock::Clock;
 use crate::error::AnalysisError;
@@ -84,6 +90,8 @@ pub struct Inputs {
     pub trajectories: Vec<Box<dyn Trajectory>>,
     /// Times of each, all with the same tick.
     clocks: Vec<Clock>,
+    /// Of the contents of the files, once they were wanted.
+    hashes: OnceLock<Vec<String>>,
 }
 
 impl Inputs {
@@ -135,7 +143,7 @@ impl Inputs {
         let clocks: Vec<Clock> = trajectories.iter().map(|t| t.clock().clone()).collect();
         let same = clocks.iter().all(|c| c.tick == clocks[0].tick);
         let clocks = if same { clocks } else { clocks.iter().map(Clock::in_attoseconds).collect() };
-        Ok(Self { trajectories, clocks })
+        Ok(Self { trajectories, clocks, hashes: OnceLock::new() })
     }
 
     /// What moves: the same in all of them.
@@ -174,10 +182,8 @@ impl Inputs {
     /// of change count, so that a copy of a directory has the results of the original.
     pub fn identity(&self) -> Result<String, AnalysisError> {
         let mut hash = Sha256::new();
-        for trajectory in &self.trajectories {
-            hash_file(&mut hash, trajectory.path()).map_err(|e| {
-                AnalysisError::input(&trajectory.label(), e.to_string(), "check the file and its permissions")
-            })?;
+        for (trajectory, contents) in self.trajectories.iter().zip(self.hashes()?) {
+            hash.update(contents);
             // A topology that the user names is no part of the file.
             hash.update(format!("{:?} {:?}", trajectory.particles(), trajectory.periodic()));
             let clock = trajectory.clock();
@@ -185,6 +191,25 @@ impl Inputs {
             hash.update(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));
         }
         Ok(sha256(&format!("{:?}", hash.finalize())))
+    }
+
+    /// Identity of the files by their contents alone, as [`content_hash`] has it.
+    pub fn contents(&self) -> Result<String, AnalysisError> {
+        Ok(sha256(&self.hashes()?.join("\n")))
+    }
+
+    /// Of each file; computed once, so that one analysis has one state of files that grow.
+    fn hashes(&self) -> Result<&[String], AnalysisError> {
+        if let Some(hashes) = self.hashes.get() {
+            return Ok(hashes);
+        }
+        let hashes = self.trajectories.par_iter().map(|trajectory| {
+            hash_of_file(trajectory.path()).map_err(|e| {
+                AnalysisError::input(&trajectory.label(), e.to_string(), "check the file and its permissions")
+            })
+        });
+        let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.hashes.get_or_init(|| hashes))
     }
 
     /// The files.
@@ -207,39 +232,6 @@ pub fn open_edges(periodic: BVec3) -> Option<String> {
 
 fn boundary(periodic: BVec3) -> String {
     open_edges(periodic).map_or("all edges are periodic".to_string(), |edges| format!("{edges} not periodic"))
-}
-
-/// Files up to this size (bytes) are hashed as a whole.
-const WHOLE: u64 = 64 << 20;
-/// Of larger ones, so many blocks of so many bytes, spread evenly from the first to the last byte.
-const BLOCKS: u64 = 1024;
-const BLOCK: u64 = 64 << 10;
-
-/// Adds length and contents of a file: all of it up to 64 MiB, of a larger one as much in blocks that are spread evenly over it.
-fn hash_file(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let mut file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    hash.update(length.to_le_bytes());
-    if length <= WHOLE {
-        return std::io::copy(&mut file.take(length), hash).map(|_| ());
-    }
-    let mut bytes = Vec::new();
-    for block in 0..BLOCKS {
-        let start = u128::from(length - BLOCK) * u128::from(block) / u128::from(BLOCKS - 1);
-        bytes.clear();
-        file.seek(SeekFrom::Start(start as u64))?;
-        file.by_ref().take(BLOCK).read_to_end(&mut bytes)?;
-        hash.update(&bytes);
-    }
-    Ok(())
-}
-
-/// Identity of files by their contents alone, in this order.
-pub fn content_hash(paths: &[PathBuf]) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    paths.iter().try_for_each(|path| hash_file(&mut hash, path))?;
-    Ok(sha256(&format!("{:?}", hash.finalize())))
 }
 
 #[cfg(test)]
@@ -272,35 +264,5 @@ mod tests {
         let alike = inputs(&[slab, slab], &[0]).unwrap();
         assert!(alike.notes().iter().any(|n| n.starts_with("edge c is not periodic")));
         assert!(inputs(&[BVec3::TRUE], &[0]).unwrap().notes().is_empty());
-    }
-
-    #[test]
-    fn a_byte_anywhere_counts_in_small_files_and_the_ends_and_many_places_in_large_ones() {
-        use std::io::{Seek as _, SeekFrom, Write as _};
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("x");
-        let hash = || content_hash(std::slice::from_ref(&path)).unwrap();
-        let set = |place: u64, byte: u8| {
-            let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-            file.seek(SeekFrom::Start(place)).unwrap();
-            file.write_all(&[byte]).unwrap();
-        };
-        std::fs::write(&path, vec![7; 300_000]).unwrap();
-        let first = hash();
-        set(150_001, 8);
-        assert_ne!(hash(), first);
-        set(150_001, 7);
-        // Written again, later: the same file.
-        assert_eq!(hash(), first);
-        // A file of 200 MB, most of it a hole.
-        let length: u64 = 200_000_000;
-        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
-        let large = hash();
-        for place in [length - 1, (length - BLOCK) * 511 / (BLOCKS - 1)] {
-            set(place, 9);
-            assert_ne!(hash(), large, "{place}");
-            set(place, 0);
-            assert_eq!(hash(), large);
-        }
     }
 }

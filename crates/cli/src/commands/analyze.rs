@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Parser};
 use vitrion_analysis::analysis;
 use vitrion_analysis::heterogeneity::jumps::JumpRule;
-use vitrion_analysis::inputs::{Inputs, content_hash};
+use vitrion_analysis::inputs::Inputs;
 use vitrion_analysis::observable::{OBSERVABLES, select};
 use vitrion_analysis::results::{self, Outcome as Found, Results};
 use vitrion_analysis::settings::Settings;
@@ -202,8 +202,7 @@ impl Analyze {
             }
             earlier => earlier,
         };
-        let contents = content_hash(&inputs.paths())
-            .with_context(|| format!("{}: cannot be read", inputs.paths()[0].display()))?;
+        let contents = inputs.contents()?;
         let results =
             Results { stage, temperatures, data, contents, notes, ..assemble(&inputs, outcomes, earlier) };
         results.write(&directory)?;

@@ -148,6 +148,9 @@ impl Convert {
 
     fn convert_h5md(&self, format: Format) -> Result<usize> {
         let reader = TrajectoryReader::open(&self.input)?;
+        if reader.particles() == 0 {
+            bail!("{}: it holds no atoms", self.input.display());
+        }
         let chosen = self.chosen_frames(&reader)?;
         match format {
             Format::LammpsData => {
