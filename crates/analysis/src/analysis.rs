@@ -8,12 +8,13 @@ use vitrion_trajectory::checkpoint::sha256;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::inputs::Inputs;
-use crate::observable::{Context, Entry, Missing, Observable};
+use crate::isf_coherent;
+use crate::observable::{Context, Entry, Missing, Observable, lattice};
 use crate::results::{Outcome, Results};
 use crate::settings::Settings;
 
 /// Part of a new definition of a result: results of earlier versions are measured again.
-const GENERATION: u32 = 5;
+const GENERATION: u32 = 6;
 
 /// How far an analysis is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub fn run(
     earlier: Option<&Results>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Outcome>, AnalysisError> {
+    settings.check()?;
     let identity = inputs.identity()?;
     let context = Context::new(inputs, settings);
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
@@ -120,6 +122,7 @@ pub fn stream(
             let ticks = &inputs.clocks()[number].ticks;
             for ((frame, needs), &tick) in receiver.iter().zip(wanted).zip(ticks) {
                 let frame = Frame { trajectory: number, tick, ..frame? };
+                check_size(&trajectory.label(), &frame)?;
                 observables
                     .par_iter_mut()
                     .zip(needs)
@@ -130,6 +133,39 @@ pub fn stream(
             }
             Ok::<(), AnalysisError>(())
         })?;
+    }
+    Ok(())
+}
+
+/// Largest coordinate and edge (angstrom), a centimetre: f64 has 1e-8 angstrom there, fourth powers of displacements and the whole numbers
+/// of wave vectors are far from overflowing.
+const LARGEST: f64 = 1e8;
+
+/// Refuses numbers so large that arithmetic with them would say nothing.
+fn check_size(label: &str, frame: &Frame) -> Result<(), AnalysisError> {
+    let of_frame = |what: String| {
+        AnalysisError::input(
+            label,
+            format!("frame {}: {what} beyond {LARGEST:e} angstrom", frame.index),
+            "the file is damaged, or its unit of length is not the one that it states: leave this frame out or write the file again",
+        )
+    };
+    let edges = frame.cell.map_or([glam::DVec3::ZERO; 3], |cell| {
+        let h = cell.matrix();
+        [h.x_axis, h.y_axis, h.z_axis]
+    });
+    if edges.iter().any(|edge| edge.abs().max_element() > LARGEST) {
+        return Err(of_frame("an edge of the cell is".to_string()));
+    }
+    for (kind, positions) in
+        [("particle", &frame.atoms), ("particle", &frame.unwrapped), ("centre", &frame.centres)]
+    {
+        // Comparisons with NaN are false, so that it is found too.
+        let within = |r: &glam::DVec3| r.abs().cmple(glam::DVec3::splat(LARGEST)).all();
+        if let Some(place) = positions.iter().position(|r| !within(r)) {
+            let r = positions[place];
+            return Err(of_frame(format!("{kind} {place} is at {:e} {:e} {:e},", r.x, r.y, r.z)));
+        }
     }
     Ok(())
 }
@@ -156,6 +192,28 @@ pub fn memory_note(inputs: &Inputs, settings: &Settings) -> Option<String> {
         )
     })
 }
+
+/// Wave numbers that no wave vector of the cell comes close to: what the coherent function has there instead of what was asked for.
+pub fn wave_number_notes(inputs: &Inputs, settings: &Settings) -> Vec<String> {
+    let Ok(cell) = lattice(inputs, "") else { return Vec::new() };
+    let far = |q: &f64| {
+        let found = isf_coherent::wave_vectors(&cell, *q);
+        match found.map(|shell| shell.mean) {
+            None => Some(format!(
+                "no wave vector of the cell comes close to q = {q} 1/angstrom: isf_coherent has nothing there; isf_self, averaged over all \
+                 directions, has"
+            )),
+            Some(mean) if (mean / q - 1.0).abs() > FAR => Some(format!(
+                "the cell has no wave vectors of q = {q} 1/angstrom: isf_coherent has those of {mean:.4} instead, and says so in its column"
+            )),
+            Some(_) => None,
+        }
+    };
+    settings.wave_numbers.iter().filter_map(far).collect()
+}
+
+/// Part by which the wave numbers of a cell may differ from what was asked for without a word.
+const FAR: f64 = 0.02;
 
 impl<'a> Context<'a> {
     /// For these inputs.

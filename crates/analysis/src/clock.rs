@@ -4,6 +4,8 @@
 const ATTOSECONDS: f64 = 1e6;
 /// Times that follow from the steps agree with them to the precision of f32, in which some programs keep times.
 const TOLERANCE: f64 = 1e-6;
+/// Sums and differences of two ticks must not overflow, as steps of damaged files would.
+const MOST_TICKS: i64 = 1 << 61;
 /// Digits that a tick's length (ps) can have: a time step is a round number, of which f64 arithmetic leaves 0.2000000000003.
 const DIGITS: i32 = 9;
 
@@ -17,14 +19,14 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Ticks are steps where the times are proportional to the steps, else attoseconds. `Err` holds the number of the first
-    /// frame that is not later than the one before.
+    /// Ticks are steps where the times are proportional to the steps, else attoseconds. Steps and times may begin below zero. `Err` holds
+    /// the number of the first frame that is not later than the one before, or later than numbers of attoseconds can be, 2 s.
     pub fn new(steps: &[i64], times: &[f64]) -> Result<Self, usize> {
         if let Some(tick) = step_length(steps, times) {
             return Ok(Self { ticks: steps.to_vec(), tick });
         }
         let ticks: Vec<i64> = times.iter().map(|t| (t * ATTOSECONDS).round() as i64).collect();
-        match (1..ticks.len()).find(|&i| ticks[i] <= ticks[i - 1]) {
+        match (1..ticks.len()).find(|&i| ticks[i] <= ticks[i - 1] || ticks[i].abs() > MOST_TICKS) {
             Some(frame) => Err(frame),
             None => Ok(Self { ticks, tick: 1.0 / ATTOSECONDS }),
         }
@@ -54,6 +56,9 @@ fn step_length(steps: &[i64], times: &[f64]) -> Option<f64> {
     }
     if last == 0 {
         return Some(1.0 / ATTOSECONDS);
+    }
+    if [steps[first], steps[last]].iter().any(|step| !(-MOST_TICKS..=MOST_TICKS).contains(step)) {
+        return None;
     }
     let tick = (times[last] - times[first]) / (steps[last] - steps[first]) as f64;
     let tolerance = TOLERANCE * times.iter().fold(0.0, |most: f64, t| most.max(t.abs())).max(tick);
@@ -93,6 +98,15 @@ mod tests {
         assert_eq!(clock.tick, 1e-6);
         let steps = Clock::new(&[0, 10, 20], &[0.0, 0.02, 0.04]).unwrap().in_attoseconds();
         assert_eq!(steps.ticks, [0, 20_000, 40_000]);
+    }
+
+    #[test]
+    fn steps_below_zero_count_and_absurd_ones_are_no_overflow() {
+        let clock = Clock::new(&[-3, -2, -1, 0, 1], &[-0.6, -0.4, -0.2, 0.0, 0.2]).unwrap();
+        assert_eq!((clock.tick, clock.span(), clock.ticks[0]), (0.2, 4, -3));
+        // Times tell what such steps cannot; and steps and times together nothing.
+        assert_eq!(Clock::new(&[i64::MIN, i64::MAX], &[0.0, 1.0]).unwrap().span(), 1_000_000);
+        assert_eq!(Clock::new(&[i64::MIN, i64::MAX], &[-1e300, 1e300]), Err(1));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! F(q, t) / F(q, 0) with F(q, t) = <sum_k A(k, t0 + t) A*(k, t0)>, A(k) = sum_j w_j exp(-i k . r_j) over all atoms j (O
 //! included): the sum over all pairs of atoms by way of the density modes. k: lattice vectors of the cell in a shell around q
-//! ([`crate::wave_vectors`]); F(q, 0) is taken over the same vectors and time origins, so a frozen system has 1 exactly.
+//! ([`crate::wave_vectors`]); F(q, 0) is taken over the same vectors and time origins, so a frozen system has 1 exactly. The q of the
+//! results is the mean length of these vectors, not what was asked for; a note has both, and the widths of the shells.
 //! Dimensionless. w_j: 1 for the atoms of one species or for all, or what X-rays (form factor at q) or neutrons (scattering
 //! length) see. Hansen and McDonald, Theory of Simple Liquids (2013), section 7.4, doi:10.1016/C2010-0-66723-X.
 //!
@@ -15,19 +16,21 @@ use vitrion_core::cell::Cell;
 use crate::density_modes::DensityModes;
 use crate::error::AnalysisError;
 use crate::fits::kww::KwwSettings;
-use crate::fits::kww_table::KwwTable;
+use crate::fits::kww_table::{KwwTable, WaveNumber};
 use crate::frame::{Frame, Needs};
 use crate::lags::Lags;
 use crate::observable::{Context, Missing, Observable};
 use crate::pair_average::{Correlation, GROUPS, Lag, PairAverage};
 use crate::particles::Particles;
 use crate::settings::Settings;
-use crate::table::Table;
+use crate::table::{Table, decimal};
 use crate::wave_vectors::{Shell, shell};
 use crate::weighting::{self, Weighting, weightings};
 
 /// Most wave vectors of a shell.
 const MOST_VECTORS: usize = 150;
+/// Form factors are those at the wave number that was asked for, unless the shell is farther from it than this (1/angstrom).
+const CLOSE: f64 = 0.05;
 
 /// Accumulates F of all atoms.
 pub struct CoherentScattering {
@@ -96,14 +99,17 @@ impl CoherentScattering {
         let mut shells: Vec<(f64, Shell)> = Vec::new();
         let mut without = Vec::new();
         for &q in wave_numbers {
-            match shell(cell, q, MOST_VECTORS) {
+            match wave_vectors(cell, q) {
                 Some(shell) => shells.push((q, shell)),
                 None => without.push(q),
             }
         }
         let vectors = shells.iter().flat_map(|(_, s)| s.vectors.iter().copied()).collect();
         let shell_of = shells.iter().enumerate().flat_map(|(i, (_, s))| vec![i; s.vectors.len()]).collect();
-        let weightings: Vec<Vec<Weighting>> = shells.iter().map(|(q, _)| weightings(particles, *q)).collect();
+        let of_shell = |(q, shell): &(f64, Shell)| {
+            weightings(particles, if (shell.mean - q).abs() > CLOSE { shell.mean } else { *q })
+        };
+        let weightings: Vec<Vec<Weighting>> = shells.iter().map(of_shell).collect();
         let mut starts = Vec::new();
         let mut width = 0;
         for weightings in &weightings {
@@ -124,7 +130,7 @@ impl CoherentScattering {
     }
 
     /// KWW fits of all functions, from all trajectories and from each.
-    fn fits(&self, rows: &[(String, f64)]) -> [Table; 2] {
+    fn fits(&self, rows: &[(String, WaveNumber)]) -> [Table; 2] {
         let sums = self.average.sums();
         let mut fits = KwwTable::new();
         for (row, (name, q)) in rows.iter().enumerate() {
@@ -134,6 +140,11 @@ impl CoherentScattering {
         let replicas = fits.replicas("kww_replicas");
         [fits.table("kww"), replicas]
     }
+}
+
+/// Those that the function at a wave number (1/angstrom) is averaged over, if any comes close.
+pub fn wave_vectors(cell: &Cell, q: f64) -> Option<Shell> {
+    shell(cell, q, MOST_VECTORS)
 }
 
 /// Long form of a scattering function: `rows` name the values of each lag.
@@ -157,7 +168,7 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
     if context.lags.is_empty() {
         return Err(Missing::because("a correlation in time needs at least two frames of one trajectory"));
     }
-    let cell = context.first_cell()?;
+    let cell = context.lattice("the coherent function needs wave vectors of a lattice")?;
     let wave_numbers = &context.settings.wave_numbers;
     let mut isf = CoherentScattering::new(context.inputs.particles(), wave_numbers, &cell, &context.lags);
     if isf.shells.is_empty() {
@@ -187,29 +198,34 @@ impl Observable for CoherentScattering {
     fn finish(self: Box<Self>) -> Result<Vec<Table>, Missing> {
         let lags = self.average.finish(|sums| sums.chunks(2).map(|s| s[0] / s[1]).collect());
         let weightings = &self.average.correlation.weightings;
-        let rows: Vec<(String, f64)> = self
+        let rows: Vec<(String, WaveNumber)> = self
             .shells
             .iter()
             .zip(weightings)
-            .flat_map(|((q, _), weightings)| weightings.iter().map(move |w| (w.name.clone(), *q)))
+            .flat_map(|((asked, shell), weightings)| {
+                let q = WaveNumber { asked: *asked, used: decimal(shell.mean) };
+                weightings.iter().map(move |w| (w.name.clone(), q))
+            })
             .collect();
+        let used: Vec<(String, f64)> = rows.iter().map(|(name, q)| (name.clone(), q.used)).collect();
         let mut table = table(
             "isf_coherent",
-            "coherent intermediate scattering function F(q, t)/F(q, 0) over all pairs of atoms, wave vectors of the cell around q",
-            &rows,
+            "coherent intermediate scattering function F(q, t)/F(q, 0) over all pairs of atoms; q is the mean length of the wave vectors of the cell near what was asked for",
+            &used,
             &lags,
         );
         for (q, shell) in &self.shells {
             let (shortest, longest) = shell.range;
             table = table.note(format!(
-                "q = {q} 1/angstrom: {} wave vectors (and their opposites) from {shortest:.4} to {longest:.4}, mean {:.4} 1/angstrom",
+                "asked for q = {q} 1/angstrom: {} wave vectors (and their opposites) from {shortest:.4} to {longest:.4}, mean {:.4} 1/angstrom",
                 shell.vectors.len(),
                 shell.mean
             ));
         }
         for q in &self.without {
-            table =
-                table.note(format!("q = {q} 1/angstrom: missing, no wave vector of the cell comes close"));
+            table = table.note(format!(
+                "asked for q = {q} 1/angstrom: missing, no wave vector of the cell comes close"
+            ));
         }
         let [fits, replicas] = self.fits(&rows);
         Ok(vec![weighting::note(&self.particles).into_iter().fold(table, Table::note), fits, replicas])
@@ -296,6 +312,32 @@ mod tests {
             beyond += usize::from(deviation > 2.5);
         }
         assert!(beyond * 5 < rows.len(), "{beyond} of {}", rows.len());
+    }
+
+    #[test]
+    fn q_is_that_of_the_wave_vectors_and_a_note_says_what_was_asked_for() {
+        // The longest wave of the cell has 2 pi / 15.
+        let cell = Cell::cubic(15.0).unwrap();
+        let at = |f| random_positions(&Cell::cubic(15.0).unwrap(), 40, f as u64);
+        let inputs = Synthetic::new(&[0; 40], (0..12).collect(), 1.0, cell, at).inputs();
+        let settings =
+            Settings { wave_numbers: vec![0.35, 3.7, 0.15], fit_start: Some(1.0), ..Settings::default() };
+        let tables = crate::test_support::measure(&inputs, &settings, prepare);
+        let q = tables[0].reals("q_per_angstrom").unwrap();
+        let exact = TAU / 15.0;
+        let near = |q: f64| (q / exact - 1.0).abs() < 1e-10 || (q - 3.7).abs() < 0.05;
+        assert!(q.iter().all(|q| near(*q)) && !q.contains(&3.7), "{q:?}");
+        for table in &tables[1..] {
+            let used = table.reals("q_per_angstrom").unwrap();
+            let asked = table.reals("q_asked_per_angstrom").unwrap();
+            assert!(
+                used.iter().zip(asked).all(|(u, a)| near(*u) && (*a == if *u < 1.0 { 0.35 } else { 3.7 }))
+            );
+        }
+        let notes = tables[0].notes.join("\n");
+        assert!(notes.contains("asked for q = 0.35 1/angstrom: 3 wave vectors"), "{notes}");
+        assert!(notes.contains("from 0.4189 to 0.4189, mean 0.4189"), "{notes}");
+        assert!(notes.contains("asked for q = 0.15 1/angstrom: missing"), "{notes}");
     }
 
     #[test]

@@ -220,7 +220,8 @@ mod tests {
                 // Errors from 16 groups: 4 of them are exceeded once in a thousand numbers; here are 24.
                 assert!(
                     (value - exact).abs() < 4.0 * error && error < 0.3 * exact,
-                    "{name} of {i}: {value} +- {error}"
+                    "{name} of {i}: {value} +- {error}, {}",
+                    fits.texts("verdict").unwrap()[i]
                 );
             }
         }

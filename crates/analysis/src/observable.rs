@@ -7,7 +7,7 @@ use vitrion_core::cell::Cell;
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::heterogeneity::{class_dynamics, collectivity, jump_statistics};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, open_edges};
 use crate::lags::Lags;
 use crate::mechanics::{green_kubo, ion_stress};
 use crate::settings::Settings;
@@ -57,11 +57,22 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The cell of the first frame: wave vectors are those of its lattice.
-    pub fn first_cell(&self) -> Result<Cell, Missing> {
-        let trajectory = &self.inputs.trajectories[0];
-        let cell = trajectory.cell(0).map_err(|e| Missing::because(e.to_string()))?;
-        cell.ok_or_else(|| Missing::because(format!("{} has no periodic cell", trajectory.label())))
+    /// The cell of the first frame, for what only a system has that repeats itself along all edges: wave vectors of the lattice, nearest
+    /// images, densities. `why` says what is needed, after the edges that lack it.
+    pub fn lattice(&self, why: &str) -> Result<Cell, Missing> {
+        lattice(self.inputs, why)
+    }
+}
+
+/// As [`Context::lattice`].
+pub(crate) fn lattice(inputs: &Inputs, why: &str) -> Result<Cell, Missing> {
+    let trajectory = &inputs.trajectories[0];
+    let cell = trajectory.cell(0).map_err(|e| Missing::because(e.to_string()))?;
+    let cell =
+        cell.ok_or_else(|| Missing::because(format!("{} has no periodic cell", trajectory.label())))?;
+    match open_edges(inputs.periodic()) {
+        Some(edges) => Err(Missing::because(format!("{edges} not periodic: {why}"))),
+        None => Ok(cell),
     }
 }
 

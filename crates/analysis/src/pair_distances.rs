@@ -1,13 +1,16 @@
-//! Histograms of the distances between all pairs of particles in a periodic cell.
+//! Histograms of the distances between all pairs of particles, with images along the edges of the cell that are periodic.
 //!
-//! Particles are sorted into boxes of about half the range. For each box, the particles of half of the boxes around it are laid side by side,
+//! Along other edges particles may be anywhere: such an edge is lengthened until no image comes within the range.
+//!
+//! Particles are sorted into boxes of about half the range; of a cell that is nearly empty only those boxes are known that hold a particle, so
+//! that memory and time follow from the number of particles. For each box, the particles of half of the boxes around it are laid side by side,
 //! where they are seen from there; every particle of the box is compared with them, so that every pair is visited once. First the
 //! squares of the distances, then which of them are within the range, then their bins: no branch depends on a distance, and
 //! vector registers do the arithmetic. Cost: particles x neighbours within the range x about 5.
 
 use std::ops::Range;
 
-use glam::{DVec3, IVec3, UVec3};
+use glam::{BVec3, DMat3, DVec3, I64Vec3};
 use rayon::prelude::*;
 use vitrion_core::cell::Cell;
 use vitrion_core::cpu::simd::{Kernel, dispatch};
@@ -18,6 +21,11 @@ const CHUNK: usize = 128;
 const PART: usize = 256;
 /// Boxes a range is long.
 const BOXES_A_RANGE: f64 = 2.0;
+/// Most boxes along an edge: their number fits into 63 bits.
+const MOST_BOXES: f64 = 1_048_576.0;
+/// Up to so many boxes a particle, and so many more, all boxes have an entry in a list.
+const LISTED_A_PARTICLE: u64 = 32;
+const LISTED: u64 = 4096;
 
 /// Counts pairs by species and distance, for a fixed set of particles.
 pub struct PairDistances {
@@ -48,28 +56,28 @@ impl PairDistances {
     }
 
     /// Histograms of a <= b, row by row (`pair_index`), one after the other. A pair counts once. `range` must not exceed half
-    /// the smallest perpendicular height of the cell.
-    pub fn count(&self, cell: &Cell, positions: &[DVec3]) -> Vec<u64> {
-        let sorted = Sorted::new(self, cell, positions);
-        let boxes = sorted.starts.len() - 1;
+    /// the smallest perpendicular height of the cell along the edges that are periodic.
+    /// Without a cell there is no image.
+    pub fn count(&self, cell: Option<&Cell>, periodic: BVec3, positions: &[DVec3]) -> Vec<u64> {
         let zero = || vec![0u64; self.pairs() * self.bins];
+        let Some(cell) = apart(cell, periodic, positions, self.range) else { return zero() };
+        let sorted = Sorted::new(self, &cell, positions);
+        let occupied = sorted.occupied.len();
         let add = |mut x: Vec<u64>, y: Vec<u64>| {
             x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
             x
         };
-        (0..boxes)
+        (0..occupied)
             .into_par_iter()
-            .with_min_len((boxes * CHUNK).div_ceil(positions.len().max(1)))
+            .with_min_len((occupied * CHUNK).div_ceil(positions.len().max(1)))
             .fold(
                 || (zero(), Scratch::default()),
-                |(mut histogram, mut scratch), number| {
-                    if sorted.starts[number] == sorted.starts[number + 1] {
-                        return (histogram, scratch);
-                    }
+                |(mut histogram, mut scratch), place| {
                     let (sorted, distances) = (&sorted, self);
-                    sorted.gather(number, &mut scratch.around);
+                    sorted.gather(sorted.occupied[place], &mut scratch.around);
+                    let own = sorted.starts[place + 1] - sorted.starts[place];
                     let (held, counts) = (&mut scratch, &mut histogram[..]);
-                    dispatch(Count { sorted, distances, number, scratch: held, histogram: counts });
+                    dispatch(Count { own, distances, scratch: held, histogram: counts });
                     (histogram, scratch)
                 },
             )
@@ -89,13 +97,36 @@ impl PairDistances {
     }
 }
 
+/// The cell with each edge that is not periodic as long as the particles reach along it and `range` beyond: then no image along it is
+/// within the range of anything. Without a cell, a cube of such edges. None without a particle.
+fn apart(cell: Option<&Cell>, periodic: BVec3, positions: &[DVec3], range: f64) -> Option<Cell> {
+    let (h, inverse, heights) = match cell {
+        Some(cell) if periodic.all() => return Some(*cell),
+        Some(cell) => (cell.matrix(), cell.inverse(), cell.perpendicular_heights()),
+        None => (DMat3::IDENTITY, DMat3::IDENTITY, DVec3::ONE),
+    };
+    let periodic = if cell.is_some() { periodic } else { BVec3::FALSE };
+    let (mut low, mut high) = (DVec3::INFINITY, DVec3::NEG_INFINITY);
+    for position in positions {
+        let s = inverse * *position;
+        (low, high) = (low.min(s), high.max(s));
+    }
+    // A millionth more than it must be: round-off.
+    let long = (high - low + range / heights) * (1.0 + 1e-6);
+    let factors = DVec3::select(periodic, DVec3::ONE, long);
+    Cell::new(DMat3::from_cols(h.x_axis * factors.x, h.y_axis * factors.y, h.z_axis * factors.z)).ok()
+}
+
 /// Particles in the order of their boxes.
 struct Sorted {
     cell: Cell,
-    boxes: IVec3,
-    reach: IVec3,
-    /// Per box: first place; one more at the end.
+    boxes: I64Vec3,
+    reach: I64Vec3,
+    /// Numbers of the boxes with particles, increasing; for each its first place, and one more at the end.
+    occupied: Vec<i64>,
     starts: Vec<usize>,
+    /// Per box, if there are not too many: its first place, whether or not it is occupied; one more at the end.
+    listed: Option<Vec<usize>>,
     particles: Particles,
 }
 
@@ -112,27 +143,38 @@ struct Particles {
 impl Sorted {
     fn new(distances: &PairDistances, cell: &Cell, positions: &[DVec3]) -> Self {
         let heights = cell.perpendicular_heights();
-        let boxes = (heights * BOXES_A_RANGE / distances.range).floor().max(DVec3::ONE).as_ivec3();
+        let boxes = (heights * BOXES_A_RANGE / distances.range).floor();
+        let boxes = boxes.clamp(DVec3::ONE, DVec3::splat(MOST_BOXES)).as_i64vec3();
         let inside: Vec<DVec3> =
             positions.iter().map(|r| Cell::wrap_fractional(cell.fractional(*r))).collect();
         let index = |s: &DVec3| {
-            let b = (*s * boxes.as_dvec3()).as_ivec3().min(boxes - 1);
-            ((b.z * boxes.y + b.y) * boxes.x + b.x) as usize
+            let b = (*s * boxes.as_dvec3()).as_i64vec3().min(boxes - 1);
+            (b.z * boxes.y + b.y) * boxes.x + b.x
         };
-        let mut starts = vec![0; (boxes.x * boxes.y * boxes.z) as usize + 1];
-        for s in &inside {
-            starts[index(s) + 1] += 1;
+        let numbers: Vec<i64> = inside.iter().map(index).collect();
+        let mut order: Vec<usize> = (0..positions.len()).collect();
+        // Particles of one box stay in their order.
+        order.sort_by_key(|&particle| numbers[particle]);
+        let (mut occupied, mut starts) = (Vec::new(), Vec::new());
+        for (place, &particle) in order.iter().enumerate() {
+            if occupied.last() != Some(&numbers[particle]) {
+                occupied.push(numbers[particle]);
+                starts.push(place);
+            }
         }
-        for b in 1..starts.len() {
-            starts[b] += starts[b - 1];
-        }
-        let mut next = starts.clone();
-        let mut order = vec![0; positions.len()];
-        for (particle, s) in inside.iter().enumerate() {
-            let slot = &mut next[index(s)];
-            order[*slot] = particle;
-            *slot += 1;
-        }
+        starts.push(order.len());
+        let all = boxes.x * boxes.y * boxes.z;
+        let most = LISTED_A_PARTICLE * positions.len() as u64 + LISTED;
+        let listed = (all.unsigned_abs() <= most).then(|| {
+            let mut first = vec![0; all as usize + 1];
+            for number in &numbers {
+                first[*number as usize + 1] += 1;
+            }
+            for b in 1..first.len() {
+                first[b] += first[b - 1];
+            }
+            first
+        });
         let wrapped: Vec<DVec3> = order.iter().map(|&p| cell.cartesian(inside[p])).collect();
         let particles = Particles {
             x: wrapped.iter().map(|r| r.x).collect(),
@@ -145,16 +187,24 @@ impl Sorted {
                 None => order,
             },
         };
-        let reach = (distances.range * boxes.as_dvec3() / heights).ceil().as_ivec3();
-        Self { cell: *cell, boxes, reach, starts, particles }
+        let reach = (distances.range * boxes.as_dvec3() / heights).ceil().as_i64vec3();
+        Self { cell: *cell, boxes, reach, occupied, starts, listed, particles }
+    }
+
+    /// The particles of the boxes from `first` to `last`.
+    fn run(&self, first: i64, last: i64) -> Range<usize> {
+        if let Some(listed) = &self.listed {
+            return listed[first as usize]..listed[last as usize + 1];
+        }
+        let before = |end: i64| self.starts[self.occupied.partition_point(|number| *number < end)];
+        before(first)..before(last + 1)
     }
 
     /// The particles of a box, then those behind it: of the later boxes of its row, and of one of each two opposite rows.
-    fn gather(&self, number: usize, around: &mut Particles) {
+    fn gather(&self, number: i64, around: &mut Particles) {
         around.clear();
-        let (nx, ny) = (self.boxes.x as usize, self.boxes.y as usize);
-        let here = UVec3::new((number % nx) as u32, (number / nx % ny) as u32, (number / (nx * ny)) as u32);
-        let here = here.as_ivec3();
+        let boxes = self.boxes;
+        let here = I64Vec3::new(number % boxes.x, number / boxes.x % boxes.y, number / (boxes.x * boxes.y));
         for dz in 0..=self.reach.z {
             let first_y = if dz == 0 { 0 } else { -self.reach.y };
             for dy in first_y..=self.reach.y {
@@ -163,16 +213,16 @@ impl Sorted {
                 let last = here.x + self.reach.x;
                 // Boxes x to `last` of this row, in runs that do not leave the cell.
                 while x <= last {
-                    let image = IVec3::new(
-                        x.div_euclid(self.boxes.x),
-                        (here.y + dy).div_euclid(self.boxes.y),
-                        (here.z + dz).div_euclid(self.boxes.z),
+                    let image = I64Vec3::new(
+                        x.div_euclid(boxes.x),
+                        (here.y + dy).div_euclid(boxes.y),
+                        (here.z + dz).div_euclid(boxes.z),
                     );
-                    let end = last.min((image.x + 1) * self.boxes.x - 1);
-                    let row = IVec3::new(0, here.y + dy, here.z + dz)
-                        - IVec3::new(0, image.y, image.z) * self.boxes;
-                    let base = (row.z * self.boxes.y + row.y) * self.boxes.x - image.x * self.boxes.x;
-                    let run = self.starts[(base + x) as usize]..self.starts[(base + end) as usize + 1];
+                    let end = last.min((image.x + 1) * boxes.x - 1);
+                    let row =
+                        I64Vec3::new(0, here.y + dy, here.z + dz) - I64Vec3::new(0, image.y, image.z) * boxes;
+                    let base = (row.z * boxes.y + row.y) * boxes.x - image.x * boxes.x;
+                    let run = self.run(base + x, base + end);
                     around.append(&self.particles, run, self.cell.matrix() * image.as_dvec3());
                     x = end + 1;
                 }
@@ -223,9 +273,9 @@ impl Default for Scratch {
 
 /// Counts the pairs of the particles of a box with those gathered around it, of which they are the first.
 struct Count<'a> {
-    sorted: &'a Sorted,
+    /// How many particles of the box there are.
+    own: usize,
     distances: &'a PairDistances,
-    number: usize,
     scratch: &'a mut Scratch,
     histogram: &'a mut [u64],
 }
@@ -236,11 +286,11 @@ impl Kernel for Count<'_> {
     #[inline(always)]
     #[allow(clippy::inline_always)] // Only inlined code is compiled for the wider vectors.
     fn run(self) {
-        let Self { sorted, distances, number, scratch, histogram } = self;
+        let Self { own, distances, scratch, histogram } = self;
         let Scratch { around, squares, near, near_squares, bins } = scratch;
         let (limit, scale) = (distances.range * distances.range, distances.bins as f64 / distances.range);
         let last_bin = distances.bins as u32 - 1;
-        for own in 0..sorted.starts[number + 1] - sorted.starts[number] {
+        for own in 0..own {
             let molecule = around.molecules[own];
             let rows = &distances.rows[around.species[own] * distances.kinds..];
             let (cx, cy, cz) = (around.x[own], around.y[own], around.z[own]);
@@ -308,7 +358,96 @@ mod tests {
                         }
                     });
                 }
-                assert_eq!(distances.count(&cell, &positions), expected, "{n} {range}");
+                assert_eq!(distances.count(Some(&cell), BVec3::TRUE, &positions), expected, "{n} {range}");
+            }
+        }
+    }
+
+    /// Counts of all pairs by definition: all images along periodic edges, within three cells.
+    fn by_definition(cell: &Cell, periodic: BVec3, positions: &[DVec3], range: f64, bins: usize) -> Vec<u64> {
+        let mut counts = vec![0; bins];
+        let images = |edge: usize| if periodic.test(edge) { -3..=3 } else { 0..=0 };
+        for (i, a) in positions.iter().enumerate() {
+            for b in &positions[i + 1..] {
+                for x in images(0) {
+                    for y in images(1) {
+                        for z in images(2) {
+                            let shift = cell.cartesian(glam::IVec3::new(x, y, z).as_dvec3());
+                            let distance = a.distance(*b + shift);
+                            if distance < range {
+                                counts[((distance * bins as f64 / range) as usize).min(bins - 1)] += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn edges_that_are_not_periodic_have_no_images_wherever_particles_are() {
+        let cell = triclinic();
+        // Fractional coordinates from -3 to 4; wrapped along the periodic edges, so that three cells hold all near images.
+        for mask in 0..8 {
+            let periodic = BVec3::new(mask & 1 > 0, mask & 2 > 0, mask & 4 > 0);
+            let wrapped = |r: DVec3| {
+                let s = cell.fractional(r);
+                cell.cartesian(DVec3::select(periodic, Cell::wrap_fractional(s), s))
+            };
+            let dense = random_positions(&cell, 90, 8).into_iter().map(|r| wrapped(0.3 * r)).collect();
+            let mut far: Vec<DVec3> = random_positions(&cell, 90, 9).into_iter().map(wrapped).collect();
+            // One that has flown away.
+            far[17] += if periodic.z { DVec3::ZERO } else { cell.matrix().z_axis * 1e5 };
+            let positions: [Vec<DVec3>; 2] = [dense, far];
+            for positions in &positions {
+                for range in [1.0, 4.5] {
+                    let expected = by_definition(&cell, periodic, positions, range, 9);
+                    let counted =
+                        PairDistances::new(&[0; 90], 1, range, 9).count(Some(&cell), periodic, positions);
+                    assert_eq!(counted, expected, "{periodic} {range}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_cell_all_pairs_count_once() {
+        let positions = random_positions(&triclinic(), 60, 10);
+        let expected = by_definition(&triclinic(), BVec3::FALSE, &positions, 8.0, 5);
+        let distances = PairDistances::new(&[0; 60], 1, 8.0, 5);
+        assert_eq!(distances.count(None, BVec3::TRUE, &positions), expected);
+        assert!(expected.iter().sum::<u64>() > 0);
+        assert_eq!(PairDistances::new(&[], 1, 8.0, 5).count(None, BVec3::TRUE, &[]), [0; 5]);
+    }
+
+    #[test]
+    fn a_cell_that_is_nearly_empty_costs_what_its_particles_cost() {
+        // Pairs and a triplet, across the walls too, in cells of which a list of boxes would take up to 1e20 bytes.
+        for edge in [3e3, 2e4, 1e8] {
+            let cell = Cell::cubic(edge).unwrap();
+            let mut positions = Vec::new();
+            for (i, r) in random_positions(&Cell::cubic(1.0).unwrap(), 40, 11).iter().enumerate() {
+                // A power of two that the largest edge can hold beside its size: distances are exact to 1e-7.
+                let wall = if i % 4 == 0 { DVec3::new(0.0, r.y, r.z) } else { *r };
+                let place = wall * edge / 8.0;
+                positions.extend([place, place + DVec3::new(-2.5, 0.0, 1.0)]);
+            }
+            positions.push(positions[0] + DVec3::new(0.0, 3.0, 0.0));
+            let species = vec![0; positions.len()];
+            for range in [0.01, 5.0, 12.0] {
+                let bins = 3;
+                let counted =
+                    PairDistances::new(&species, 1, range, bins).count(Some(&cell), BVec3::TRUE, &positions);
+                let wrapped: Vec<DVec3> = positions
+                    .iter()
+                    .map(|r| cell.cartesian(Cell::wrap_fractional(cell.fractional(*r))))
+                    .collect();
+                assert_eq!(
+                    counted,
+                    by_definition(&cell, BVec3::TRUE, &wrapped, range, bins),
+                    "{edge} {range}"
+                );
             }
         }
     }

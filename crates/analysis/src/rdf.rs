@@ -7,17 +7,21 @@
 //!
 //! Running coordination number n_ab(r): mean number of b closer than r to an a, the sum of the histogram.
 //!
+//! Images are taken along the edges of the cell that are periodic, and only the heights of those limit the range. The volume of a slab or
+//! a cluster is that of its box, vacuum included, which a note says; coordination numbers need no volume, and are all that there is
+//! without a cell.
+//!
 //! Cost: [`crate::pair_distances`], a frame. Allen and Tildesley, Computer Simulation of Liquids (2017), section 2.6,
 //! doi:10.1093/oso/9780198803195.001.0001.
 
 use std::f64::consts::PI;
 
-use vitrion_core::cell::Cell;
+use glam::{BVec3, DVec3};
 
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::frame_average::FrameAverage;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, open_edges};
 use crate::observable::{Context, Missing, Observable};
 use crate::pair_distances::PairDistances;
 use crate::particles::Particles;
@@ -28,6 +32,10 @@ use crate::table::{Table, decimal};
 const DEFAULT_RANGE: f64 = 12.0;
 /// Width of the bins (angstrom).
 const DEFAULT_WIDTH: f64 = 0.05;
+/// Most bins of a range that is longer than usual.
+const MOST_DEFAULT_BINS: f64 = 4000.0;
+/// Memory that a row of a table takes while it is written (bytes), with its words and its text.
+const ROW: u64 = 350;
 
 /// Accumulates g_ab(r) of all pairs of species over frames; the cell may have any shape and change from frame to frame.
 pub struct RadialDistribution {
@@ -35,6 +43,9 @@ pub struct RadialDistribution {
     counts: Vec<usize>,
     range: f64,
     bins: usize,
+    periodic: BVec3,
+    /// Whether frames have a cell: without one there is no volume.
+    has_cell: bool,
     distances: PairDistances,
     /// Per frame: the histograms of all pairs times the volume, then the histograms.
     average: FrameAverage,
@@ -61,25 +72,42 @@ impl RadialDistribution {
     pub fn new(inputs: &Inputs, settings: &Settings) -> Result<Self, Missing> {
         let particles = inputs.particles();
         let kinds = particles.names.len();
+        let periodic = inputs.periodic();
         let limit = smallest_half_height(inputs, settings)?;
-        let range = settings.r_max.unwrap_or(limit.min(DEFAULT_RANGE));
-        if range > limit * (1.0 + 1e-12) {
+        let range = settings.r_max.unwrap_or(limit.unwrap_or(f64::INFINITY).min(DEFAULT_RANGE));
+        if let Some(limit) = limit.filter(|limit| range > limit * (1.0 + 1e-12)) {
             return Err(Missing::because(format!(
                 "a range of {range} angstrom is beyond half the smallest height of the cell, {limit:.4} angstrom, where shells are incomplete; ask for less with --r-max"
             )));
         }
         // 16.9/0.05 is 338.00000000000006.
-        let bins = settings.r_bins.unwrap_or((range / DEFAULT_WIDTH - 1e-9).ceil() as usize).max(1);
+        let usual = (range / DEFAULT_WIDTH - 1e-9).ceil().min(MOST_DEFAULT_BINS) as usize;
+        let bins = settings.r_bins.unwrap_or(usual).max(1);
         let distances = PairDistances::new(&particles.species, kinds, range, bins);
+        let rows = 3 * distances.pairs() as u64 * bins as u64;
+        if rows * ROW > settings.memory {
+            return Err(Missing::because(format!(
+                "tables of {bins} bins for {} pairs of species do not fit into the {} MB of --memory; ask for fewer bins with --r-bins",
+                distances.pairs(),
+                settings.memory / 1_000_000
+            )));
+        }
         let average = FrameAverage::new(inputs, settings.structure_frames, 2 * distances.pairs() * bins);
         Ok(Self {
             names: particles.names.clone(),
             counts: particles.counts(),
             range,
             bins,
+            periodic,
+            has_cell: limit.is_some(),
             distances,
             average,
         })
+    }
+
+    /// Whether there is a volume, without which there is no g(r) (its values are NaN) but coordination numbers only.
+    pub fn has_volume(&self) -> bool {
+        self.has_cell
     }
 
     /// Leaves out pairs within a molecule, whose sharp peaks say nothing about the liquid. The norm stays that of all pairs, so
@@ -92,9 +120,9 @@ impl RadialDistribution {
         self
     }
 
-    fn add(&mut self, frame: &Frame, cell: &Cell) {
-        let counts = self.distances.count(cell, &frame.atoms);
-        let volume = cell.volume();
+    fn add(&mut self, frame: &Frame) {
+        let counts = self.distances.count(frame.cell.as_ref(), self.periodic, &frame.atoms);
+        let volume = frame.cell.map_or(f64::NAN, |cell| cell.volume());
         let values: Vec<f64> =
             counts.iter().map(|n| *n as f64 * volume).chain(counts.iter().map(|n| *n as f64)).collect();
         self.average.add(frame.trajectory, frame.index, &values);
@@ -200,19 +228,27 @@ impl RadialDistribution {
     }
 }
 
-/// Half the smallest perpendicular height of the cell in all frames that are used (angstrom).
-fn smallest_half_height(inputs: &Inputs, settings: &Settings) -> Result<f64, Missing> {
+/// Half the smallest perpendicular height along a periodic edge of the cell in all frames that are used (angstrom), infinite without
+/// such an edge; none where no frame has a cell.
+fn smallest_half_height(inputs: &Inputs, settings: &Settings) -> Result<Option<f64>, Missing> {
     let frames = FrameAverage::new(inputs, settings.structure_frames, 0);
-    let mut smallest = f64::INFINITY;
+    let periodic = inputs.periodic();
+    let (mut smallest, mut without) = (None, None);
     for (index, trajectory) in inputs.trajectories.iter().enumerate() {
         for &frame in frames.chosen(index) {
             let cell = trajectory.cell(frame).map_err(|e| Missing::because(e.to_string()))?;
-            let cell =
-                cell.ok_or_else(|| Missing::because(format!("{} has no periodic cell", trajectory.label())))?;
-            smallest = smallest.min(0.5 * cell.perpendicular_heights().min_element());
+            let Some(cell) = cell else {
+                without = without.or_else(|| Some(trajectory.label()));
+                continue;
+            };
+            let heights = DVec3::select(periodic, cell.perpendicular_heights(), DVec3::INFINITY);
+            smallest = Some(smallest.unwrap_or(f64::INFINITY).min(0.5 * heights.min_element()));
         }
     }
-    Ok(smallest)
+    match (smallest, without) {
+        (Some(_), Some(label)) => Err(Missing::because(format!("a frame of {label} has no cell"))),
+        (smallest, _) => Ok(smallest),
+    }
 }
 
 /// For the list of observables.
@@ -232,9 +268,7 @@ impl Observable for RadialDistribution {
     }
 
     fn accumulate(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
-        if let Some(cell) = frame.cell {
-            self.add(frame, &cell);
-        }
+        self.add(frame);
         Ok(())
     }
 
@@ -253,28 +287,35 @@ impl Observable for RadialDistribution {
                     .real("standard_error", "", error)
                     .note(&frames)
             };
-        Ok(vec![
-            table(
-                "rdf",
-                "g_ab(r) = V n_ab(r) / (N_a (N_b - delta_ab) V_shell), nearest image; r is the middle of a bin",
-                &self.pairs(),
-                0.5,
-                self.average.finish(|means| self.g(means)),
-            ),
-            table(
-                "coordination",
-                "mean number of b closer than r to an a, pair a-b; r is the upper edge of a bin",
-                &self.ordered_pairs(),
-                1.0,
-                self.average.finish(|means| self.coordination(means)),
-            ),
-        ])
+        let coordination = table(
+            "coordination",
+            "mean number of b closer than r to an a, pair a-b; r is the upper edge of a bin",
+            &self.ordered_pairs(),
+            1.0,
+            self.average.finish(|means| self.coordination(means)),
+        );
+        if !self.has_cell {
+            return Ok(vec![coordination.note("there is no cell: without a volume there is no g(r)")]);
+        }
+        let mut g = table(
+            "rdf",
+            "g_ab(r) = V n_ab(r) / (N_a (N_b - delta_ab) V_shell), nearest image; r is the middle of a bin",
+            &self.pairs(),
+            0.5,
+            self.average.finish(|means| self.g(means)),
+        );
+        if let Some(edges) = open_edges(self.periodic) {
+            g = g.note(format!(
+                "{edges} not periodic: V is the volume of the box, vacuum included, so that g does not go to 1; coordination numbers are right"
+            ));
+        }
+        Ok(vec![g, coordination])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use glam::DVec3;
+    use vitrion_core::cell::Cell;
 
     use super::*;
     use crate::analysis::stream;
@@ -367,6 +408,68 @@ mod tests {
         let pair = &rdf.distributions()[0];
         assert_eq!(pair.g[10], 0.0, "the bond");
         assert!(pair.g[25] > 0.0 && pair.g[27] > 0.0, "both neighbours in the other molecule");
+    }
+
+    /// Rows of one pair of a table.
+    fn rows(tables: &[Table], name: &str, pair: &str) -> Vec<(f64, f64)> {
+        let table = tables.iter().find(|t| t.name == name).unwrap();
+        let pairs = table.texts("pair").unwrap();
+        let columns = table.reals("r_angstrom").unwrap().iter().zip(table.reals("value").unwrap());
+        columns.zip(pairs).filter(|(_, p)| *p == pair).map(|((r, v), _)| (*r, *v)).collect()
+    }
+
+    #[test]
+    fn a_slab_has_no_neighbours_across_its_vacuum_and_a_cluster_none_across_walls() {
+        // Two layers of a square lattice, at both ends of the third edge; 0.5 of vacuum and no image there.
+        let layer = |z: f64| (0..36).map(move |i| DVec3::new(f64::from(i % 6), f64::from(i / 6), z));
+        let positions: Vec<DVec3> = layer(0.25).chain(layer(5.75)).collect();
+        let cell = Cell::cubic(6.0).unwrap();
+        for (periodic, neighbours) in [
+            // 4 in the layer; across the vacuum 1 at 0.5 and 4 at 1.118.
+            (BVec3::TRUE, 9.0),
+            (BVec3::new(true, true, false), 4.0),
+            // 24 at the sides of a layer: 2 x (4 x 2 + 16 x 3 + 16 x 4) = 240 of 72 in all.
+            (BVec3::FALSE, 240.0 / 72.0),
+        ] {
+            let at = positions.clone();
+            let mut trajectory = Synthetic::new(&[0; 72], vec![0], 1.0, cell, move |_| at.clone());
+            trajectory.periodic = periodic;
+            let tables = Box::new(measure(&trajectory.inputs(), Some(2.0), 10)).finish().unwrap();
+            let found = rows(&tables, "coordination", "A-A").into_iter().find(|(r, _)| *r > 1.1).unwrap().1;
+            // 72 whole numbers divided by 72.
+            assert!((found - neighbours).abs() < 1e-12, "{periodic}: {found}");
+            let note = tables[0].notes.iter().find(|n| n.contains("vacuum"));
+            assert_eq!(note.is_some(), !periodic.all(), "{note:?}");
+        }
+    }
+
+    #[test]
+    fn only_periodic_edges_limit_the_range() {
+        let mut trajectory = Synthetic::new(
+            &[0; 2],
+            vec![0],
+            1.0,
+            Cell::orthorhombic(DVec3::new(30.0, 30.0, 2.0)).unwrap(),
+            |_| vec![DVec3::ZERO, DVec3::new(0.0, 3.0, -5.0)],
+        );
+        trajectory.periodic = BVec3::new(true, true, false);
+        let tables = Box::new(measure(&trajectory.inputs(), Some(14.0), 14)).finish().unwrap();
+        // sqrt 34 = 5.83: the other one, outside of the box along c, once.
+        let found = rows(&tables, "coordination", "A-A");
+        assert_eq!(found.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [vec![0.0; 5], vec![1.0; 9]].concat());
+    }
+
+    #[test]
+    fn without_a_cell_there_are_coordination_numbers_and_no_distribution() {
+        let mut trajectory = Synthetic::new(&[0; 3], vec![0], 1.0, Cell::cubic(1.0).unwrap(), |_| {
+            vec![DVec3::ZERO, DVec3::X * 1.5, DVec3::X * 40.0]
+        });
+        trajectory.has_cell = false;
+        let tables = Box::new(measure(&trajectory.inputs(), None, 12)).finish().unwrap();
+        assert_eq!(tables.len(), 1);
+        // Default range of 12: the pair at 1.5 is two neighbours of three atoms.
+        assert_eq!(rows(&tables, "coordination", "A-A")[11], (12.0, 2.0 / 3.0));
+        assert!(tables[0].notes.iter().any(|n| n.contains("no cell")));
     }
 
     #[test]

@@ -10,7 +10,8 @@
 
 use std::sync::Arc;
 
-use glam::DVec3;
+use glam::{BVec3, DVec3};
+use vitrion_core::cell::Cell;
 
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
@@ -36,6 +37,8 @@ struct Directions {
     /// Per molecule: its kind, its centre and three outer atoms.
     molecules: Vec<(usize, usize, [usize; OUTER])>,
     kinds: usize,
+    /// Edges across which a molecule can be split.
+    periodic: BVec3,
 }
 
 impl Correlation for Directions {
@@ -51,7 +54,7 @@ impl Correlation for Directions {
             // Also where the file splits molecules at the walls.
             let arms = outer.map(|atom| {
                 let arm = frame.unwrapped[atom] - frame.unwrapped[*centre];
-                frame.cell.map_or(arm, |cell| cell.wrapped_difference(arm))
+                frame.cell.map_or(arm, |cell| nearest(&cell, self.periodic, arm))
             });
             let normal = (arms[1] - arms[0]).cross(arms[2] - arms[0]).normalize_or_zero();
             let [a, b, c] = arms.map(DVec3::normalize_or_zero);
@@ -72,9 +75,18 @@ impl Correlation for Directions {
     }
 }
 
+/// A difference without the walls that lie between, along the periodic edges.
+fn nearest(cell: &Cell, periodic: BVec3, difference: DVec3) -> DVec3 {
+    if periodic.all() {
+        return cell.wrapped_difference(difference);
+    }
+    let s = cell.fractional(difference);
+    cell.cartesian(s - DVec3::select(periodic, s.round(), DVec3::ZERO))
+}
+
 impl Reorientation {
     /// Of the molecules of `particles` that have three outer atoms and more.
-    pub fn new(particles: &Particles, lags: &Arc<Lags>) -> Option<Self> {
+    pub fn new(particles: &Particles, periodic: BVec3, lags: &Arc<Lags>) -> Option<Self> {
         let membership = particles.molecules.as_ref()?;
         let mut members: Vec<Vec<usize>> = vec![Vec::new(); membership.iter().max()? + 1];
         for (atom, &molecule) in membership.iter().enumerate() {
@@ -94,7 +106,7 @@ impl Reorientation {
             molecules.push((kind, centre, outer));
         }
         let names = kinds.iter().map(|s| particles.names[*s].clone()).collect();
-        let directions = Directions { molecules, kinds: kinds.len() };
+        let directions = Directions { molecules, kinds: kinds.len(), periodic };
         (!kinds.is_empty()).then(|| Self {
             average: PairAverage::new(directions, lags),
             names,
@@ -108,7 +120,7 @@ pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
     if context.lags.is_empty() {
         return Err(Missing::because("a correlation in time needs at least two frames of one trajectory"));
     }
-    match Reorientation::new(context.inputs.particles(), &context.lags) {
+    match Reorientation::new(context.inputs.particles(), context.inputs.periodic(), &context.lags) {
         Some(reorientation) => Ok(Box::new(reorientation)),
         None => Err(Missing::because(
             "there is no molecule of four atoms or more (the file names none, or only ions)",
@@ -160,8 +172,6 @@ impl Observable for Reorientation {
 mod tests {
     use std::f64::consts::TAU;
 
-    use vitrion_core::cell::Cell;
-
     use super::*;
     use crate::analysis::stream;
     use crate::test_support::Synthetic;
@@ -184,7 +194,7 @@ mod tests {
             Particles::new(vec!["N".into(), "O".into()], vec![0, 1, 1, 1], Some(vec![0; 4]));
         let inputs = trajectory.inputs();
         let lags = Arc::new(Lags::new(inputs.clocks(), 100));
-        let mut reorientation = Reorientation::new(inputs.particles(), &lags).unwrap();
+        let mut reorientation = Reorientation::new(inputs.particles(), inputs.periodic(), &lags).unwrap();
         stream(&inputs, &mut [&mut reorientation], &mut |_| ()).unwrap();
         Box::new(reorientation).finish().unwrap().remove(0)
     }
@@ -205,9 +215,24 @@ mod tests {
     }
 
     #[test]
+    fn molecules_are_made_whole_along_periodic_edges_only() {
+        let cell = crate::test_support::triclinic();
+        let arm = DVec3::new(0.4, -0.3, 0.5);
+        for mask in 0..8 {
+            let periodic = BVec3::new(mask & 1 > 0, mask & 2 > 0, mask & 4 > 0);
+            let walls = DVec3::select(periodic, DVec3::new(1.0, -1.0, 2.0), DVec3::ZERO);
+            // Along other edges an arm may be longer than half the cell.
+            let long = DVec3::select(periodic, DVec3::ZERO, DVec3::splat(0.8));
+            let found = nearest(&cell, periodic, cell.cartesian(walls + long) + arm);
+            // Round-off.
+            assert!((found - cell.cartesian(long) - arm).length() < 1e-12, "{periodic}");
+        }
+    }
+
+    #[test]
     fn ions_have_no_direction() {
         let particles = Particles::new(vec!["K".into()], vec![0; 3], Some(vec![0, 1, 2]));
         let lags = Arc::new(Lags::new(&[], 1));
-        assert!(Reorientation::new(&particles, &lags).is_none());
+        assert!(Reorientation::new(&particles, BVec3::TRUE, &lags).is_none());
     }
 }

@@ -7,7 +7,7 @@
 //! /observables/NAME/TABLE/COLUMN   one value a row, with the attribute `unit`
 //! ```
 //!
-//! Files are written completely beside their place and then renamed into it.
+//! Files are written completely beside their place and then renamed into it. Only CSVs that the `results.h5` beside them lists are replaced.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,12 @@ use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{File, Group, Location};
 
 use crate::error::AnalysisError;
-use crate::observable::{Missing, OBSERVABLES};
+use crate::observable::{Entry, Missing};
 use crate::table::{Column, Table, Values};
 
 /// Kind of file, and the version of its layout.
 const FORMAT: &str = "vitrion-results 1";
+const KIND: &str = "vitrion-results ";
 /// Name of the file.
 pub const FILE: &str = "results.h5";
 
@@ -51,6 +52,8 @@ pub struct Results {
     pub notes: Vec<String>,
     /// Identity of the data that all outcomes were measured from ([`crate::inputs::Inputs::identity`]).
     pub data: String,
+    /// Contents of the files that were analysed ([`crate::inputs::content_hash`]); empty in results of earlier versions.
+    pub contents: String,
     /// Stage that was analysed; empty where the files have none.
     pub stage: String,
     /// Mean temperature of each trajectory in that stage (K); NaN where it is not known.
@@ -89,19 +92,24 @@ impl Results {
         if !path.exists() {
             return Ok(None);
         }
-        let broken = |reason: String| AnalysisError::Results {
-            path: path.clone(),
-            found: format!("cannot be read as results: {reason}"),
-            remedy: "move it away and analyse again".to_string(),
-        };
+        match Self::of_file(&path)? {
+            Some(results) => Ok(Some(results)),
+            None => Err(broken(&path, "it does not say its format")),
+        }
+    }
+
+    /// Reads results from a file; none where it is another kind of HDF5 file.
+    pub fn of_file(path: &Path) -> Result<Option<Self>, AnalysisError> {
         hdf5::silence_errors(true);
-        let file = File::open(&path).map_err(|e| broken(e.to_string()))?;
+        let file = File::open(path).map_err(|e| broken(path, &e.to_string()))?;
         match text_attribute(&file, "format") {
             Ok(format) if format == FORMAT => {
-                Self::from_file(&file).map(Some).map_err(|e| broken(e.to_string()))
+                Self::from_file(&file).map(Some).map_err(|e| broken(path, &e.to_string()))
             }
-            Ok(format) => Err(broken(format!("its format is `{format}`, not `{FORMAT}`"))),
-            Err(_) => Err(broken("it does not say its format".to_string())),
+            Ok(format) if format.starts_with(KIND) => {
+                Err(broken(path, &format!("its format is `{format}`, not `{FORMAT}`")))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -117,34 +125,70 @@ impl Results {
             notes: text_attributes(file, "notes")?,
             // Files of earlier versions do not say.
             data: text_attribute(file, "data").unwrap_or_default(),
+            contents: text_attribute(file, "contents").unwrap_or_default(),
             stage: text_attribute(file, "stage").unwrap_or_default(),
             temperatures: file.attr("temperatures_K").and_then(|a| a.read_raw()).unwrap_or_default(),
             outcomes: outcomes.collect::<hdf5::Result<_>>()?,
         })
     }
 
-    /// Writes `results.h5` and the CSVs into a directory, over earlier ones of the same names. Earlier CSVs of tables that
-    /// these observables no longer have go: they would contradict `results.h5`.
+    /// Names of the tables, each once.
+    fn table_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for table in self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten() {
+            if !names.contains(&table.name.as_str()) {
+                names.push(&table.name);
+            }
+        }
+        names
+    }
+
+    /// Refuses a directory in which tables of these observables would replace files that `earlier`, the results that are there, does not
+    /// list: they are the user's.
+    pub fn check_place(
+        directory: &Path,
+        entries: &[Entry],
+        earlier: Option<&Self>,
+    ) -> Result<(), AnalysisError> {
+        let own = earlier.map(Self::table_names).unwrap_or_default();
+        let mut foreign: Vec<String> = Vec::new();
+        for name in entries.iter().flat_map(|entry| entry.tables).filter(|name| !own.contains(*name)) {
+            let file = format!("{name}.csv");
+            if directory.join(&file).symlink_metadata().is_ok() && !foreign.contains(&file) {
+                foreign.push(file);
+            }
+        }
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        Err(AnalysisError::Results {
+            path: directory.to_path_buf(),
+            found: format!("holds {}, which no {FILE} lists and which would be replaced", foreign.join(", ")),
+            remedy: "choose another place with --out, or move them away".to_string(),
+        })
+    }
+
+    /// Writes `results.h5` and the CSVs into a directory, over earlier ones. Earlier CSVs of tables that are no longer there go: they
+    /// would contradict `results.h5`. Whenever this is cut short, the `results.h5` that is there lists every CSV of its own that is there.
     pub fn write(&self, directory: &Path) -> Result<(), AnalysisError> {
         fs::create_dir_all(directory).map_err(|e| failed(directory, &e.to_string()))?;
-        let mut written: Vec<&str> = Vec::new();
-        for table in self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).flatten() {
-            if written.contains(&table.name.as_str()) {
-                continue;
+        let names = self.table_names();
+        // What cannot be read is not deleted after.
+        if let Ok(Some(earlier)) = Self::read(directory) {
+            for table in earlier.table_names().into_iter().filter(|table| !names.contains(table)) {
+                let path = directory.join(format!("{table}.csv"));
+                if path.exists() {
+                    fs::remove_file(&path).map_err(|e| failed(&path, &e.to_string()))?;
+                }
             }
-            written.push(&table.name);
-            let path = directory.join(format!("{}.csv", table.name));
-            let csv = self.csv(&table.name).map_err(|reason| failed(&path, &reason))?;
+        }
+        replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))?;
+        for name in names {
+            let path = directory.join(format!("{name}.csv"));
+            let csv = self.csv(name).map_err(|reason| failed(&path, &reason))?;
             replace(&path, |new| fs::write(new, csv).map_err(|e| e.to_string()))?;
         }
-        let entries = self.outcomes.iter().filter_map(|o| OBSERVABLES.iter().find(|e| e.name == o.name));
-        for table in entries.flat_map(|entry| entry.tables).filter(|table| !written.contains(table)) {
-            let path = directory.join(format!("{table}.csv"));
-            if path.exists() {
-                fs::remove_file(&path).map_err(|e| failed(&path, &e.to_string()))?;
-            }
-        }
-        replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))
+        Ok(())
     }
 
     /// Moves these results, which are in `directory`, into a new directory in it, `older` or `older-2` and so on: results of an earlier
@@ -193,6 +237,7 @@ impl Results {
         write_texts(&file, "inputs", &inputs)?;
         write_texts(&file, "notes", &self.notes)?;
         write_text(&file, "data", &self.data)?;
+        write_text(&file, "contents", &self.contents)?;
         write_text(&file, "stage", &self.stage)?;
         file.new_attr_builder().with_data(&self.temperatures).create("temperatures_K")?;
         let group = file.create_group("observables")?;
@@ -210,9 +255,18 @@ fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Resu
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    write(&new)
-        .and_then(|()| fs::rename(&new, path).map_err(|e| e.to_string()))
-        .map_err(|reason| failed(path, &reason))
+    write(&new).and_then(|()| fs::rename(&new, path).map_err(|e| e.to_string())).map_err(|reason| {
+        let _ = fs::remove_file(&new);
+        failed(path, &reason)
+    })
+}
+
+fn broken(path: &Path, reason: &str) -> AnalysisError {
+    AnalysisError::Results {
+        path: path.to_path_buf(),
+        found: format!("cannot be read as results: {reason}"),
+        remedy: "move it away and analyse again".to_string(),
+    }
 }
 
 fn failed(path: &Path, reason: &str) -> AnalysisError {

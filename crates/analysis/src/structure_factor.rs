@@ -187,7 +187,7 @@ fn distances() -> Vec<f64> {
 
 /// For the list of observables.
 pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
-    let cell = context.first_cell()?;
+    let cell = context.lattice("S(q) needs wave vectors of a lattice")?;
     let factor = StructureFactor::new(context.inputs, context.settings, &cell);
     if factor.shells.is_empty() {
         return Err(Missing::because(format!(

@@ -4,11 +4,12 @@
 //! that its analysis gave. With trimming, the replicas of all runs of one temperature become one point: the mean without so many of the
 //! largest and of the smallest values, as Saito et al., Acta Mater. (2024), doi:10.1016/j.actamat.2024.120536, take it.
 
+use crate::fits::kww_table::WaveNumber;
 use crate::fits::temperatures::{Fitted, Law, Point, Sense, fit};
 use crate::fits::trimmed_mean::trimmed_mean_without;
 use crate::fits::{Estimate, Undetermined};
 use crate::results::Results;
-use crate::table::Table;
+use crate::table::{Table, decimal};
 
 /// Runs whose temperatures differ by no more have one temperature (K).
 pub const SAME_TEMPERATURE: f64 = 2.0;
@@ -100,7 +101,7 @@ pub struct Run<'a> {
 /// A quantity over the temperature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Wave number (1/angstrom), of relaxation times.
+    /// Wave number (1/angstrom), of relaxation times: mean of those that the runs' cells have near the one that was asked for.
     pub wave_number: Option<f64>,
     /// From the lowest temperature up, each with the number of trajectories that it is from.
     pub points: Vec<(Point, usize)>,
@@ -108,13 +109,16 @@ pub struct Series {
 
 /// One number of one run: its own, from so many trajectories, and those of its replicas.
 struct Found {
-    wave_number: Option<f64>,
+    wave_number: Option<WaveNumber>,
     value: Result<Estimate, Undetermined>,
     trajectories: usize,
     replicas: Vec<Result<f64, Undetermined>>,
 }
 
-/// The series of the quantity, one for each wave number that any run has. Runs without a table of it say which and why.
+/// Wave numbers of one series differ by less than this part from their mean: cells of different sizes have different ones.
+const SAME_WAVE_NUMBER: f64 = 0.05;
+
+/// The series of the quantity, one for each wave number that any run was asked for. Runs without a table of it say which and why.
 pub fn series(runs: &[Run], choice: &Choice) -> Result<Vec<Series>, Undetermined> {
     let mut found = Vec::new();
     for run in runs {
@@ -124,20 +128,36 @@ pub fn series(runs: &[Run], choice: &Choice) -> Result<Vec<Series>, Undetermined
         })?;
         found.push(of_run);
     }
-    let mut wave_numbers: Vec<Option<f64>> = found.iter().flatten().map(|f| f.wave_number).collect();
+    let asked = |f: &Found| f.wave_number.map(|q| q.asked);
+    let mut wave_numbers: Vec<Option<f64>> = found.iter().flatten().map(asked).collect();
     wave_numbers.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     wave_numbers.dedup();
     let mut all = Vec::new();
     for wave_number in wave_numbers {
         let mut values: Vec<(f64, &Found)> = Vec::new();
         for (run, found) in runs.iter().zip(&found) {
-            let here = found.iter().filter(|f| f.wave_number == wave_number);
+            let here = found.iter().filter(|f| asked(f) == wave_number);
             values.extend(here.map(|f| (run.temperature, f)));
         }
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let used: Vec<f64> = values.iter().filter_map(|(_, f)| f.wave_number).map(|q| q.used).collect();
+        let wave_number = common(&used, wave_number)?;
         all.push(Series { wave_number, points: points(&values, choice.trim) });
     }
     Ok(all)
+}
+
+/// The mean of the wave numbers of one series, if they are nearly alike.
+fn common(used: &[f64], asked: Option<f64>) -> Result<Option<f64>, Undetermined> {
+    let Some(asked) = asked else { return Ok(None) };
+    let mean = decimal(used.iter().sum::<f64>() / used.len() as f64);
+    match used.iter().find(|q| (**q - mean).abs() > SAME_WAVE_NUMBER * mean) {
+        None => Ok(Some(mean)),
+        Some(far) => Err(Undetermined::because(format!(
+            "q = {asked} 1/angstrom is {far:.4} 1/angstrom in the cell of one run, {mean:.4} in the mean: their wave vectors differ; choose a wave \
+             number that all cells have with `vitrion analyze --q` and --q"
+        ))),
+    }
 }
 
 fn points(values: &[(f64, &Found)], trim: Option<usize>) -> Vec<(Point, usize)> {
@@ -211,7 +231,12 @@ fn relaxations(results: &Results, choice: &Choice) -> Result<Vec<Found>, String>
         let word = |column, word: &str| table.texts(column).is_some_and(|words| words[row] == word);
         word("function", &choice.function) && word("species_or_weighting", &choice.species)
     };
-    let q = |table: &Table, row: usize| table.reals("q_per_angstrom").map_or(f64::NAN, |q| q[row]);
+    let number = |table: &Table, name: &str, row: usize| table.reals(name).map(|column| column[row]);
+    let used = |table: &Table, row: usize| number(table, "q_per_angstrom", row).unwrap_or(f64::NAN);
+    // Results of earlier versions hold one of the two.
+    let q = |table: &Table, row: usize| {
+        number(table, "q_asked_per_angstrom", row).unwrap_or_else(|| used(table, row))
+    };
     let wanted = |q: f64| choice.wave_numbers.is_empty() || choice.wave_numbers.iter().any(|w| same(*w, q));
     let mut found = Vec::new();
     for row in (0..fits.rows()).filter(|&row| chosen(fits, row) && wanted(q(fits, row))) {
@@ -220,7 +245,8 @@ fn relaxations(results: &Results, choice: &Choice) -> Result<Vec<Found>, String>
         let own: Vec<_> = own.map(|other| estimate(replicas, other, column, "").map(|e| e.value)).collect();
         let value = estimate(fits, row, column, &format!("{column}_standard_error"));
         let trajectories = own.len().max(1);
-        found.push(Found { wave_number: Some(q(fits, row)), value, trajectories, replicas: own });
+        let wave_number = Some(WaveNumber { asked: q(fits, row), used: used(fits, row) });
+        found.push(Found { wave_number, value, trajectories, replicas: own });
     }
     if found.is_empty() {
         return Err(format!(
@@ -458,6 +484,45 @@ mod tests {
     fn a_point_says_from_how_many_trajectories_it_is() {
         let points = of_temperatures(&[400.0, 450.0], None);
         assert_eq!(points.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [4, 4]);
+    }
+
+    /// tau of a run whose cell has this wave number near 0.35 1/angstrom.
+    fn relaxations_at(used: f64) -> Results {
+        let table = |name: &str| {
+            Table::new(name, "")
+                .text("function", vec!["isf_coherent".into()])
+                .text("species_or_weighting", vec!["xray".into()])
+                .real("q_per_angstrom", "1/angstrom", vec![used])
+                .real("q_asked_per_angstrom", "1/angstrom", vec![0.35])
+                .real("tau_ps", "ps", vec![10.0])
+                .text("verdict", vec!["determined".into()])
+        };
+        let result = Ok(vec![table("kww"), table("kww_replicas")]);
+        let outcome = Outcome { name: "isf_coherent".into(), key: String::new(), reused: false, result };
+        Results { outcomes: vec![outcome], ..Results::default() }
+    }
+
+    #[test]
+    fn cells_of_different_sizes_make_one_series_only_if_they_have_the_same_wave_number() {
+        let of = |used: [f64; 2], wave_numbers: Vec<f64>| {
+            let results = used.map(relaxations_at);
+            let run = |results| Run { name: "run".into(), temperature: 400.0, results };
+            let choice = Choice {
+                quantity: Quantity::RelaxationTime,
+                function: "isf_coherent".into(),
+                species: "xray".into(),
+                wave_numbers,
+                trim: None,
+            };
+            series(&results.iter().map(run).collect::<Vec<_>>(), &choice)
+        };
+        for chosen in [vec![], vec![0.35]] {
+            let all = of([0.350, 0.352], chosen).unwrap();
+            assert_eq!((all.len(), all[0].wave_number, all[0].points.len()), (1, Some(0.351), 2));
+        }
+        assert!(of([0.35, 0.35], vec![0.351]).unwrap_err().why.contains("no fit"));
+        let why = of([0.35, 0.4189], vec![]).unwrap_err().why;
+        assert!(why.contains("0.35 1/angstrom is") && why.contains("differ"), "{why}");
     }
 
     #[test]

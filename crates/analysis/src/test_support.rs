@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use glam::{DMat3, DVec3};
+use glam::{BVec3, DMat3, DVec3};
 use vitrion_core::cell::Cell;
 use vitrion_core::random::{Counter, Stream};
 
@@ -45,6 +45,9 @@ pub struct Synthetic {
     pub particles: Particles,
     pub clock: Clock,
     pub cell: Box<dyn Fn(usize) -> Cell + Send + Sync>,
+    /// Whether frames show it.
+    pub has_cell: bool,
+    pub periodic: BVec3,
     /// Unwrapped positions of all atoms in a frame.
     pub positions: Box<dyn Fn(usize) -> Vec<DVec3> + Send + Sync>,
     /// Whether these are all particles.
@@ -66,6 +69,8 @@ impl Synthetic {
             particles: Particles::new(names, species.to_vec(), None),
             clock: Clock { ticks, tick },
             cell: Box::new(move |_| cell),
+            has_cell: true,
+            periodic: BVec3::TRUE,
             positions: Box::new(positions),
             whole: true,
         }
@@ -96,7 +101,11 @@ impl Trajectory for Synthetic {
     }
 
     fn cell(&self, frame: usize) -> Result<Option<Cell>, AnalysisError> {
-        Ok(Some((self.cell)(frame)))
+        Ok(self.has_cell.then(|| (self.cell)(frame)))
+    }
+
+    fn periodic(&self) -> BVec3 {
+        self.periodic
     }
 
     fn is_whole(&self) -> bool {
@@ -115,7 +124,7 @@ struct SyntheticStream<'a> {
 
 impl FrameStream for SyntheticStream<'_> {
     fn next(&mut self, _: Needs) -> Result<Frame, AnalysisError> {
-        let Synthetic { particles, clock, cell, positions, .. } = self.trajectory;
+        let Synthetic { particles, clock, cell, has_cell, positions, .. } = self.trajectory;
         let index = self.next;
         self.next += 1;
         let atoms = positions(index);
@@ -124,7 +133,7 @@ impl FrameStream for SyntheticStream<'_> {
             index,
             tick: clock.ticks[index],
             time: clock.ticks[index] as f64 * clock.tick,
-            cell: Some(cell(index)),
+            cell: has_cell.then(|| cell(index)),
             centres: particles.centres.iter().map(|&a| atoms[a]).collect(),
             unwrapped: atoms.clone().into(),
             atoms: atoms.into(),

@@ -280,7 +280,8 @@ pub fn prepare_distinct(context: &Context) -> Result<Box<dyn Observable>, Missin
     lags(context)?;
     let origins = context.lags.most_origins().min(DISTINCT_ORIGINS);
     let lags = Arc::new(Lags::new(context.inputs.clocks(), origins).thinned(LAGS));
-    let cell = context.first_cell()?;
+    let cell =
+        context.lattice("the distinct part counts nearest images over the density of the whole cell")?;
     let limit = 0.5 * cell.perpendicular_heights().min_element();
     Ok(Box::new(DistinctVanHove::new(context.inputs.particles(), limit.min(SELF_RANGE), &lags)))
 }

@@ -76,14 +76,23 @@ pub fn shells(cell: &Cell, longest: f64, width: f64, most: usize) -> Vec<Shell> 
 fn between(cell: &Cell, low: f64, high: f64, enough: usize) -> Vec<IVec3> {
     let density = cell.volume() / TAU.powi(3);
     let within = density * 4.0 / 3.0 * std::f64::consts::PI * high.powi(3);
-    if within < MOST_ENUMERATED { enumerated(cell, low, high) } else { tried(cell, low, high, enough) }
+    // Of a cell with sharp angles, far more are looked at than are within.
+    let looked_at = numbers(cell, high).iter().map(|n| 2.0 * n + 1.0).product::<f64>() / 2.0;
+    if within < MOST_ENUMERATED && looked_at < 100.0 * MOST_ENUMERATED {
+        enumerated(cell, low, high)
+    } else {
+        tried(cell, low, high, enough)
+    }
+}
+
+/// Largest whole numbers of the wave vectors up to a length: |n_x| = |k . a| / 2 pi is at most |k| |a| / 2 pi.
+fn numbers(cell: &Cell, high: f64) -> [f64; 3] {
+    let h = cell.matrix();
+    [h.x_axis, h.y_axis, h.z_axis].map(|edge| (high * edge.length() / TAU).floor())
 }
 
 fn enumerated(cell: &Cell, low: f64, high: f64) -> Vec<IVec3> {
-    // |n_x| = |k . a| / 2 pi is at most |k| |a| / 2 pi.
-    let h = cell.matrix();
-    let most = |edge: DVec3| (high * edge.length() / TAU).floor() as i32;
-    let (x, y, z) = (most(h.x_axis), most(h.y_axis), most(h.z_axis));
+    let [x, y, z] = numbers(cell, high).map(|n| n as i32);
     let mut found = Vec::new();
     for nz in 0..=z {
         for ny in if nz == 0 { 0 } else { -y }..=y {
@@ -178,6 +187,22 @@ mod tests {
                 let share = square / shell.vectors.iter().map(|n| length(&cell, *n).powi(2)).sum::<f64>();
                 assert!((share - 1.0 / 3.0).abs() < 0.15, "{edge} {q}: {share}");
             }
+        }
+    }
+
+    #[test]
+    fn shells_of_enormous_and_of_very_skew_cells_are_drawn_not_enumerated() {
+        let skew =
+            Cell::new(glam::DMat3::from_cols(DVec3::X * 30.0, DVec3::new(3e5, 30.0, 0.0), DVec3::Z * 30.0));
+        for cell in [Cell::cubic(2e4).unwrap(), Cell::cubic(9e7).unwrap(), skew.unwrap()] {
+            for q in [1.0, 3.7, 100.0] {
+                let shell = shell(&cell, q, 150).unwrap();
+                assert!(
+                    shell.vectors.len() >= FEWEST && (shell.mean / q - 1.0).abs() < 0.06,
+                    "{q}: {shell:?}"
+                );
+            }
+            assert!(shells(&cell, 6.0, 0.05, 32).iter().all(|s| s.vectors.len() <= 32));
         }
     }
 

@@ -10,7 +10,6 @@ mod reference_outputs;
 mod signals;
 mod trajectories;
 
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -27,8 +26,20 @@ pub struct Cli {
     command: Command,
 
     /// Threads to compute with; all cores by default. The results do not depend on it.
-    #[arg(long, global = true, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
+}
+
+/// Most threads: more than machines have cores only cost.
+const MOST_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
+        _ => Err(format!(
+            "give a number from 1 to {MOST_THREADS}; more than there are cores make nothing faster"
+        )),
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -95,7 +106,7 @@ fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<Outcome> {
     if let Some(threads) = cli.threads {
         rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
+            .num_threads(threads)
             .build_global()
             .context("cannot start the threads; ask for fewer with --threads")?;
     }

@@ -20,6 +20,16 @@ pub enum FilesError {
         /// Reason.
         source: std::io::Error,
     },
+    /// Files of somebody else are where files would be written.
+    #[error(
+        "{}: not written by this program, and would be replaced; move {} away, or choose another place with --out",
+        names(paths),
+        if paths.len() == 1 { "it" } else { "them" }
+    )]
+    Foreign {
+        /// The files.
+        paths: Vec<PathBuf>,
+    },
     /// A PNG cannot be made.
     #[error("figure {id}: {source}")]
     Png {
@@ -30,14 +40,31 @@ pub enum FilesError {
     },
 }
 
-/// Writes a file beside its place, then renames it: a report is there as a whole or not at all.
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes a file beside its place, then renames it: a report is there as a whole or not at all. A device is written to.
 pub fn write(path: &Path, contents: &[u8]) -> Result<(), FilesError> {
+    let failed = |source| FilesError::Write { path: path.to_path_buf(), source };
+    if path.metadata().is_ok_and(|m| !m.is_file()) {
+        return std::fs::write(path, contents).map_err(failed);
+    }
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    std::fs::write(&new, contents)
-        .and_then(|()| std::fs::rename(&new, path))
-        .map_err(|source| FilesError::Write { path: path.to_path_buf(), source })
+    std::fs::write(&new, contents).and_then(|()| std::fs::rename(&new, path)).map_err(|source| {
+        let _ = std::fs::remove_file(&new);
+        failed(source)
+    })
+}
+
+/// The files that [`write_figures`] writes.
+pub fn figure_paths(directory: &Path, figures: &[Figure]) -> Vec<PathBuf> {
+    let drawn = figures.iter().flat_map(|f| &f.panels).filter_map(|panel| panel.drawing.as_ref().ok());
+    drawn
+        .flat_map(|picture| ["svg", "png"].map(|e| directory.join(format!("{}.{e}", picture.id()))))
+        .collect()
 }
 
 /// Writes `fig-ID.svg` and `fig-ID.png` of every figure that is drawn, over earlier ones; returns how many figures.

@@ -10,6 +10,7 @@
 pub mod chart;
 pub mod figures;
 pub mod files;
+pub mod own;
 pub mod page;
 pub mod panel;
 pub mod paper;

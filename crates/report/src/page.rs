@@ -27,6 +27,8 @@ pub fn html(source: &Source, figures: &[Figure]) -> String {
 pub(crate) fn document(title: &str, header: &str, sections: &str) -> String {
     let mut page = String::from("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
+    page += crate::own::PAGE_MARK;
+    page.push('\n');
     // An empty icon: else browsers ask for one.
     page += "<link rel=\"icon\" href=\"data:,\">\n";
     let _ = write!(

@@ -142,6 +142,13 @@ impl<'a> Rows<'a> {
             .collect()
     }
 
+    /// Wave numbers (1/angstrom) that were asked for, row by row: the same in all tables, where those that were used depend on the cell.
+    pub fn asked_wave_numbers(&self) -> Vec<f64> {
+        // Results of earlier versions, and averages over all directions, have one column.
+        let known = self.table.reals("q_asked_per_angstrom").is_some();
+        self.numbers(if known { "q_asked_per_angstrom" } else { "q_per_angstrom" })
+    }
+
     /// The first number of a column, if it is one.
     pub fn number(&self, column: &str) -> Option<f64> {
         self.numbers(column).first().copied().filter(|x| x.is_finite())

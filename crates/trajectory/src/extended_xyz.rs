@@ -6,6 +6,7 @@
 //!
 //! ASE takes nothing but symbols of elements for species. Where a name is none, all such atoms are `X`, its placeholder, and a column
 //! `species_number` tells them apart: by their names, if these are whole numbers, else by their places, from 1, in `species_names`.
+//! The file is at its place when it is complete ([`crate::new_file`]).
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -15,10 +16,12 @@ use glam::DVec3;
 use vitrion_core::cell::Cell;
 use vitrion_core::topology::Topology;
 
+use crate::new_file::NewFile;
+
 /// What is written of one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// Step number.
+    /// Step number; programs may count from below zero.
     pub step: i64,
     /// Time (ps).
     pub time: f64,
@@ -69,19 +72,24 @@ pub struct ExtendedXyzWriter {
     path: PathBuf,
     species: Species,
     output: BufWriter<File>,
+    file: NewFile,
 }
 
 impl ExtendedXyzWriter {
-    /// Creates the file; one that exists is not overwritten.
+    /// Begins the file; one that exists is not overwritten.
     pub fn create(path: &Path, topology: &Topology) -> Result<Self, ExtendedXyzError> {
         let species = topology.atom_species.iter().map(|&s| topology.species[s].name.clone()).collect();
         Self::with_species(path, species)
     }
 
-    /// Creates the file for atoms with these species names.
+    /// Begins the file for atoms with these species names.
     pub fn with_species(path: &Path, species: Vec<String>) -> Result<Self, ExtendedXyzError> {
-        let file = File::create_new(path).map_err(|source| failed(path, source))?;
-        Ok(Self { path: path.to_path_buf(), species: Species::new(species), output: BufWriter::new(file) })
+        let create = || {
+            let file = NewFile::at(path)?;
+            Ok((BufWriter::new(File::create_new(file.beside())?), file))
+        };
+        let (output, file) = create().map_err(|source| failed(path, source))?;
+        Ok(Self { path: path.to_path_buf(), species: Species::new(species), output, file })
     }
 
     /// Appends a frame.
@@ -101,12 +109,10 @@ impl ExtendedXyzWriter {
         write_block(&mut self.output, &self.species, frame).map_err(|source| failed(&self.path, source))
     }
 
-    /// Writes what is buffered to the disk and closes the file.
-    pub fn finish(mut self) -> Result<(), ExtendedXyzError> {
-        self.output
-            .flush()
-            .and_then(|()| self.output.get_ref().sync_all())
-            .map_err(|source| failed(&self.path, source))
+    /// Writes what is buffered to the disk and puts the file at its place. Without this, there is no file.
+    pub fn finish(self) -> Result<(), ExtendedXyzError> {
+        let Self { path, mut output, file, .. } = self;
+        output.flush().and_then(|()| file.settle()).map_err(|source| failed(&path, source))
     }
 }
 
@@ -224,11 +230,13 @@ mod tests {
         };
         let mut writer = ExtendedXyzWriter::create(&path, &topology).unwrap();
         writer.write(&frame).unwrap();
+        assert!(!path.exists(), "not before it is complete");
         frame.velocities = Some(&positions);
+        frame.step = -3;
         writer.write(&frame).unwrap();
         frame.positions = &positions[..1];
         let error = writer.write(&frame).unwrap_err().to_string();
-        assert!(error.contains("step 5000000000 has 1 positions or velocities for 2 atoms"), "{error}");
+        assert!(error.contains("step -3 has 1 positions or velocities for 2 atoms"), "{error}");
         writer.finish().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<_> = text.lines().collect();
@@ -242,7 +250,9 @@ mod tests {
                 "K 5 6 7",
             ]
         );
-        assert!(lines[5].contains("Properties=species:S:1:pos:R:3:vel:R:3 "));
+        assert!(
+            lines[5].contains("Properties=species:S:1:pos:R:3:vel:R:3 ") && lines[5].contains(" Step=-3 ")
+        );
         assert_eq!(lines[7], "K 5 6 7 5 6 7");
         let error = ExtendedXyzWriter::create(&path, &topology).err().unwrap().to_string();
         assert!(error.contains("remove it first"), "{error}");
@@ -287,9 +297,12 @@ mod tests {
         if !Path::new("/dev/full").exists() {
             return;
         }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.xyz");
         let output = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut writer = ExtendedXyzWriter {
-            path: PathBuf::from("x.xyz"),
+            file: NewFile::at(&path).unwrap(),
+            path,
             species: Species::new(vec!["K".to_string()]),
             output: BufWriter::new(output),
         };
@@ -305,6 +318,7 @@ mod tests {
         };
         writer.write(&frame).unwrap();
         let error = writer.finish().unwrap_err().to_string();
-        assert!(error.starts_with("x.xyz: cannot be written") && error.contains("space left"), "{error}");
+        assert!(error.contains("x.xyz: cannot be written") && error.contains("space left"), "{error}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

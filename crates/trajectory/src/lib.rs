@@ -5,6 +5,7 @@ pub mod extended_xyz;
 pub mod h5md;
 pub mod lammps_data;
 pub mod lammps_dump;
+pub mod new_file;
 pub mod rigid_fit;
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! Mean relaxation time <tau> = int_0^inf exp(-(t/tau)^beta) dt = (tau/beta) Gamma(1/beta). Fitted from a start time after the decay
 //! into the cage, with beta free or fixed, as Saito et al., Acta Mater. (2024), doi:10.1016/j.actamat.2024.120536, do. Errors come from
 //! refitting replicas or blocks ([`super::refit`]).
+//!
+//! beta of a relaxation is at most 1 (a distribution of exponential decays); what moves freely has 2. A fit with more than 1 beyond its
+//! errors, or with more than 2 whatever they are, is one of noise or of the decay before the relaxation, and determines nothing; nor does
+//! one of a function that has decayed to its noise before the fit begins.
 
 use super::least_squares::{self, Curve, Solution};
 use super::{Estimate, Points, Undetermined, refit};
@@ -42,8 +46,18 @@ const SMALLEST_DECAY: f64 = 0.2;
 const SMALLEST_REST: f64 = 0.1;
 /// Largest standard error of ln tau and ln beta: known to a factor e.
 const LARGEST_LOG_ERROR: f64 = 1.0;
-/// The amplitude must differ from zero by so many standard errors.
+/// The amplitude must differ from zero by so many standard errors, and beta may exceed 1 by as many.
 const SIGNIFICANT: f64 = 2.0;
+/// Below this beyond 1, beta says nothing: of exact exponentials, 3 in 100 exceed 1 by more than two errors.
+const SMALLEST_EXCESS: f64 = 0.1;
+/// Largest beta, that of free flight.
+const LARGEST_BETA: f64 = 2.0;
+/// Largest beta of a single curve, whose error nothing tells.
+const LARGEST_BETA_OF_ONE: f64 = 1.2;
+/// At the start of the fit the function must exceed its noise so many times, ...
+const ABOVE_NOISE: f64 = 3.0;
+/// ... as a mean over so many points.
+const AT_START: usize = 3;
 
 /// Parameters: f, ln tau, ln beta (unless fixed).
 struct Relaxation {
@@ -79,8 +93,8 @@ impl Curve for Relaxation {
 /// `weights` are standard errors of the mean curve (only their ratios matter), none for equal weights.
 ///
 /// Values are those of the mean curve; errors those of [`refit::jackknife`]: NaN from fewer than three units. Undetermined where
-/// there are too few points after the start, the curve does not decay within them or has decayed before, or the errors
-/// exceed a factor e in tau or beta.
+/// there are too few points after the start, the curve does not decay within them or has decayed before, the errors
+/// exceed a factor e in tau or beta, or beta is none of a relaxation.
 pub fn fit(
     t: &[f64],
     units: &[Vec<f64>],
@@ -98,6 +112,7 @@ pub fn fit(
     let times = pick(t);
     let curves: Vec<Vec<f64>> = units.iter().map(|u| pick(u)).collect();
     let weights = weights.map(pick);
+    begins_above_noise(&times, &curves)?;
     let relaxation = Relaxation { beta: settings.beta };
     let logs = refit::jackknife(units.len(), |left_out| {
         let mean = refit::mean_curve(&curves, left_out);
@@ -108,6 +123,9 @@ pub fn fit(
         Ok(vec![p[0], p[1], beta.ln(), p[1] + (libm::tgamma(1.0 / beta) / beta).ln()])
     })?;
     determined(&logs)?;
+    if settings.beta.is_none() {
+        of_a_relaxation(logs[2])?;
+    }
     // The error of ln x is the relative error of x.
     let exp = |e: Estimate| Estimate { value: e.value.exp(), error: e.error * e.value.exp() };
     Ok(Kww { amplitude: logs[0], tau: exp(logs[1]), beta: exp(logs[2]), mean_tau: exp(logs[3]) })
@@ -123,6 +141,52 @@ fn determined(logs: &[Estimate]) -> Result<(), Undetermined> {
     }
     if logs[0].value < SIGNIFICANT * logs[0].error {
         return Err(Undetermined::because("the amplitude does not differ from zero"));
+    }
+    Ok(())
+}
+
+/// Refuses a beta that no relaxation has.
+fn of_a_relaxation(ln_beta: Estimate) -> Result<(), Undetermined> {
+    let beta = ln_beta.value.exp();
+    let error = beta * ln_beta.error;
+    let (most, why) = if error.is_nan() {
+        (LARGEST_BETA_OF_ONE, "1 by more than the noise of one curve".to_string())
+    } else {
+        (
+            (1.0 + (SIGNIFICANT * error).max(SMALLEST_EXCESS)).min(LARGEST_BETA),
+            format!("1 by more than its error of {error:.2} allows"),
+        )
+    };
+    let why = if beta > LARGEST_BETA { format!("{LARGEST_BETA}, that of free flight") } else { why };
+    if beta > most {
+        return Err(Undetermined::because(format!(
+            "beta = {beta:.2} exceeds {why}: no relaxation, but the decay before it or noise; give another start or more data"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses curves that are nothing but noise from the start of the fit on. Of one or two curves the noise is known only after a fit
+/// ([`fit_one`]).
+fn begins_above_noise(times: &[f64], curves: &[Vec<f64>]) -> Result<(), Undetermined> {
+    let n = AT_START.min(times.len());
+    if n == 0 {
+        return Ok(());
+    }
+    let begin: Vec<f64> = curves.iter().map(|c| c[..n].iter().sum::<f64>() / n as f64).collect();
+    let units = begin.len() as f64;
+    let mean = begin.iter().sum::<f64>() / units;
+    let noise = if begin.len() < 3 {
+        0.0
+    } else {
+        (begin.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (units * (units - 1.0))).sqrt()
+    };
+    if mean <= ABOVE_NOISE * noise {
+        let noise = if noise > 0.0 { format!(" +- {noise:.4}") } else { String::new() };
+        return Err(Undetermined::because(format!(
+            "the function has decayed before the start of the fit ({mean:.4}{noise} at {} ps); give an earlier start",
+            times[0]
+        )));
     }
     Ok(())
 }
@@ -152,6 +216,14 @@ fn fit_one(relaxation: &Relaxation, points: Points) -> Result<Solution, Undeterm
         return Err(Undetermined::because(
             "the curve has decayed before the start of the fit; give an earlier start",
         ));
+    }
+    let squares = points.x.iter().zip(points.y).map(|(x, y)| (relaxation.value(p, *x) - y).powi(2));
+    let noise = (squares.sum::<f64>() / n as f64).sqrt();
+    if p[0] * first < ABOVE_NOISE * noise {
+        return Err(Undetermined::because(format!(
+            "the curve at the start of the fit ({:.4}) does not stand out from its scatter around the fit ({noise:.4}); give an earlier start",
+            p[0] * first
+        )));
     }
     Ok(solution)
 }
@@ -268,6 +340,56 @@ mod tests {
         eprintln!("covered {covered:?} of {DRAWS}; by scatter {covered_by_scatter}; means {sums:?}");
     }
 
+    /// beta of an exact curve with this beta and amplitude, of so many units with a little noise.
+    fn of_beta(beta: f64, amplitude: f64, units: u32) -> Result<Kww, Undetermined> {
+        let t = times();
+        let noisy = |r: u32| {
+            let noise = replica(r.into(), r).into_iter().zip(&t).map(|(y, t)| y - relaxation(*t));
+            let curve = t.iter().map(|t| amplitude * (-(t / 60.0).powf(beta)).exp());
+            curve.zip(noise).map(|(y, noise)| y + 0.05 * noise).collect()
+        };
+        let units: Vec<Vec<f64>> = (0..units).map(noisy).collect();
+        fit(&t, &units, None, &KwwSettings { start: 1.0, beta: None })
+    }
+
+    #[test]
+    fn beta_above_one_is_no_relaxation_and_up_to_one_all_is_as_it_was() {
+        for units in [1, 6] {
+            for beta in [0.3, 0.7, 1.0] {
+                let found = of_beta(beta, 0.8, units).unwrap();
+                // Noise of 0.001 in 40 points.
+                assert!((found.beta.value - beta).abs() < 0.03, "{found:?}");
+            }
+            for beta in [1.6, 2.5, 8.0] {
+                let why = of_beta(beta, 0.8, units).unwrap_err().why;
+                assert!(why.contains("exceeds"), "{beta} {units}: {why}");
+            }
+        }
+        // 1.15 is beyond the errors of six curves; nothing tells the error of one.
+        assert!(of_beta(1.15, 0.8, 6).is_err() && of_beta(1.15, 0.8, 1).is_ok());
+        // Fixed by the user, it is what was asked for.
+        let t = times();
+        let free_flight: Vec<f64> = t.iter().map(|t| (-(t / 60.0).powi(2)).exp()).collect();
+        let fixed = KwwSettings { start: 1.0, beta: Some(2.0) };
+        assert!(fit(&t, std::slice::from_ref(&free_flight), None, &fixed).is_ok());
+        let free = KwwSettings { start: 1.0, beta: None };
+        assert!(fit(&t, &[free_flight], None, &free).unwrap_err().why.contains("exceeds"));
+    }
+
+    #[test]
+    fn a_small_amplitude_that_stands_out_is_determined_and_one_within_its_noise_is_not() {
+        // Noise of 0.001: 0.02 stands out, 0.002 does not.
+        for units in [1, 6] {
+            let found = of_beta(0.7, 0.04, units).unwrap();
+            assert!((found.amplitude.value - 0.04).abs() < 0.01, "{found:?}");
+            let why = of_beta(0.7, 0.001, units).unwrap_err().why;
+            assert!(
+                ["has decayed before", "does not stand out", "fit fails"].iter().any(|w| why.contains(w)),
+                "{why}"
+            );
+        }
+    }
+
     #[test]
     fn data_that_do_not_decay_determine_nothing() {
         let t = times();
@@ -285,6 +407,18 @@ mod tests {
         for units in [plateau, noise, over, begun] {
             let found = fit(&t, &units, None, &settings);
             assert!(found.is_err(), "{found:?}");
+        }
+        // A decay that is over when the fit begins, of one curve and of few: their noise has no error bars.
+        let late = KwwSettings { start: 2e3, beta: None };
+        for draw in 0..40 {
+            for replicas in 1..=3 {
+                let units: Vec<Vec<f64>> = (0..replicas).map(|r| replica(draw, r)).collect();
+                let found = fit(&t, &units, None, &late);
+                assert!(
+                    found.as_ref().map_or(true, |f| f.beta.value < 1.0 + 2.0 * f.beta.error.max(0.25)),
+                    "{found:?}"
+                );
+            }
         }
         let late = KwwSettings { start: 5e4, beta: None };
         let curve: Vec<f64> = t.iter().map(|t| relaxation(*t)).collect();

@@ -8,12 +8,28 @@ use super::{Estimate, Undetermined};
 use crate::pair_average::{LagSums, unit_curves};
 use crate::table::Table;
 
+/// Wave number of a function (1/angstrom).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WaveNumber {
+    /// What the user asked for: by this the functions of different cells belong together.
+    pub asked: f64,
+    /// Mean length of the wave vectors that the cell has near it.
+    pub used: f64,
+}
+
+impl From<f64> for WaveNumber {
+    /// Exactly what was asked for, as averages over all directions have it.
+    fn from(q: f64) -> Self {
+        Self { asked: q, used: q }
+    }
+}
+
 /// Rows of fits.
 #[derive(Clone, Debug, Default)]
 pub struct KwwTable {
     function: Vec<String>,
     species: Vec<String>,
-    q: Vec<f64>,
+    q: Vec<WaveNumber>,
     from: Vec<f64>,
     numbers: [Vec<f64>; 8],
     verdict: Vec<String>,
@@ -25,7 +41,7 @@ pub struct KwwTable {
 struct ReplicaRows {
     function: Vec<String>,
     species: Vec<String>,
-    q: Vec<f64>,
+    q: Vec<WaveNumber>,
     trajectory: Vec<i64>,
     numbers: [Vec<f64>; 4],
     verdict: Vec<String>,
@@ -41,11 +57,12 @@ impl KwwTable {
     pub fn add(
         &mut self,
         [function, species]: [&str; 2],
-        q: f64,
+        q: impl Into<WaveNumber>,
         sums: &[LagSums],
         value: impl Fn(&[f64]) -> f64,
         settings: &KwwSettings,
     ) {
+        let q = q.into();
         let found = fit(sums, &value, settings);
         self.function.push(function.to_string());
         self.species.push(species.to_string());
@@ -66,11 +83,10 @@ impl KwwTable {
     pub fn replicas(&self, name: &str) -> Table {
         let rows = self.replicas.clone();
         let definition = "fits of f exp(-(t/tau)^beta) to each trajectory by itself, numbered from 0 in the order of the inputs";
-        let mut table = Table::new(name, definition)
+        let table = Table::new(name, definition)
             .text("function", rows.function)
-            .text("species_or_weighting", rows.species)
-            .real("q_per_angstrom", "1/angstrom", rows.q)
-            .integer("trajectory", rows.trajectory);
+            .text("species_or_weighting", rows.species);
+        let mut table = with_wave_numbers(table, &rows.q).integer("trajectory", rows.trajectory);
         let columns = [("f", ""), ("tau_ps", "ps"), ("beta", ""), ("mean_tau_ps", "ps")];
         for ((name, unit), values) in columns.into_iter().zip(rows.numbers) {
             table = table.real(name, unit, values);
@@ -91,10 +107,10 @@ impl KwwTable {
             ("mean_tau_ps", "ps"),
             ("mean_tau_ps_standard_error", "ps"),
         ];
-        let mut table = Table::new(name, definition)
+        let table = Table::new(name, definition)
             .text("function", self.function)
-            .text("species_or_weighting", self.species)
-            .real("q_per_angstrom", "1/angstrom", self.q);
+            .text("species_or_weighting", self.species);
+        let mut table = with_wave_numbers(table, &self.q);
         for ((name, unit), values) in columns.into_iter().zip(self.numbers) {
             table = table.real(name, unit, values);
         }
@@ -106,7 +122,7 @@ impl ReplicaRows {
     fn add(
         &mut self,
         [function, species]: [&str; 2],
-        q: f64,
+        q: WaveNumber,
         trajectory: usize,
         found: Result<Kww, Undetermined>,
     ) {
@@ -118,6 +134,15 @@ impl ReplicaRows {
         self.verdict.push(verdict);
         self.numbers.iter_mut().zip(estimates).for_each(|(column, e)| column.push(e.value));
     }
+}
+
+/// With the wave numbers that were used, and those that were asked for.
+fn with_wave_numbers(table: Table, q: &[WaveNumber]) -> Table {
+    table.real("q_per_angstrom", "1/angstrom", q.iter().map(|q| q.used).collect()).real(
+        "q_asked_per_angstrom",
+        "1/angstrom",
+        q.iter().map(|q| q.asked).collect(),
+    )
 }
 
 /// f, tau, beta, <tau>, and the verdict; commas of a reason, which would separate columns, become semicolons.

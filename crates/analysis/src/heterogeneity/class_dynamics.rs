@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use glam::DVec3;
+use glam::{BVec3, DVec3};
 
 use super::spans::{CLASSES, SpanCollector, Spans};
 use crate::error::AnalysisError;
@@ -45,6 +45,8 @@ const SIGNIFICANT: f64 = 2.0;
 const PAIR_MOMENTS: usize = 50;
 const PAIR_WIDTH: f64 = 0.1;
 const PAIR_RANGE: f64 = 12.0;
+/// Most bins of a range that is longer than usual.
+const PAIR_BINS: f64 = 4000.0;
 
 /// Measures the dynamics of classes.
 pub struct ClassDynamics {
@@ -101,7 +103,7 @@ impl Observable for ClassDynamics {
         spans.stream(|frame| {
             displacements.accumulate(frame);
             scattering.accumulate(frame);
-            if let Some(pairs) = &mut pairs {
+            if let Ok(pairs) = &mut pairs {
                 pairs.accumulate(frame);
             }
         })?;
@@ -110,7 +112,10 @@ impl Observable for ClassDynamics {
         let start = self.fit_start.unwrap_or(spans.windows.window);
         let fit = KwwSettings { start, beta: self.fit_beta };
         tables.push(fits_table(&self.wave_numbers, &scattering, &fit));
-        tables.extend(pairs.map(|p| p.finish()));
+        match pairs {
+            Ok(pairs) => tables.push(pairs.finish()),
+            Err(why) => spans.notes.push(format!("no rdf_classes: {why}")),
+        }
         tables.push(parameters(&spans, &displacements));
         for table in &mut tables {
             table.notes.extend(spans.notes.iter().cloned());
@@ -342,23 +347,23 @@ struct ClassPairs {
 }
 
 impl ClassPairs {
-    /// None where a trajectory has no cell.
-    fn new(spans: &Spans, r_max: Option<f64>, r_bins: Option<usize>) -> Option<Self> {
-        let cells: Option<Vec<_>> = spans.windows.trajectories.iter().map(|t| t.cell).collect();
-        let heights = cells?.into_iter().map(|c| 0.5 * c.perpendicular_heights().min_element());
+    /// In words, why there are none, where the system does not repeat itself.
+    fn new(spans: &Spans, r_max: Option<f64>, r_bins: Option<usize>) -> Result<Self, String> {
+        let heights = spans.lattices()?.into_iter().map(|c| 0.5 * c.perpendicular_heights().min_element());
         let limit = heights.fold(f64::INFINITY, f64::min);
         let range = r_max.unwrap_or(PAIR_RANGE).min(limit);
-        let bins = r_bins.unwrap_or((range / PAIR_WIDTH).ceil() as usize).max(1);
+        let bins = r_bins.unwrap_or((range / PAIR_WIDTH).ceil().min(PAIR_BINS) as usize).max(1);
         let blocks_a_span = jackknife::blocks_per_trajectory(spans.list.len());
         let blocks = vec![vec![0.0; 3 * (bins + 1)]; blocks_a_span * spans.list.len()];
-        Some(Self { classes: spans.classes(), range, bins, length: spans.length, blocks, blocks_a_span })
+        Ok(Self { classes: spans.classes(), range, bins, length: spans.length, blocks, blocks_a_span })
     }
 
     fn accumulate(&mut self, frame: &Frame) {
         let every = self.length.div_ceil(PAIR_MOMENTS);
         let (Some(cell), true) = (frame.cell, frame.index.is_multiple_of(every)) else { return };
         let classes = &self.classes[frame.trajectory];
-        let counts = PairDistances::new(classes, 2, self.range, self.bins).count(&cell, &frame.centres);
+        let distances = PairDistances::new(classes, 2, self.range, self.bins);
+        let counts = distances.count(Some(&cell), BVec3::TRUE, &frame.centres);
         let n = |class| classes.iter().filter(|c| **c == class).count() as f64;
         let (j, nj) = (n(0), n(1));
         let pairs = [j * (j - 1.0) / 2.0, j * nj, nj * (nj - 1.0) / 2.0];

@@ -5,7 +5,7 @@
 //! doi:10.1016/j.actamat.2024.120536, eq. for Fig. 7b. Of a class (J, NJ, all) with its own N and g, this is the mean of u_i . u_j over the
 //! class's pairs at distance r. Ions that did not move at all have no direction and are left out.
 //!
-//! V_c(R, t) = int_0^R 4 pi r^2 H dr, as a curve up to half the smallest height of the cell; its headline is the value at the first zero
+//! V_c(R, t) = int_0^R 4 pi r^2 H dr, as a curve up to half the smallest height of the cell (200 angstrom at most unless the user asks for more); its headline is the value at the first zero
 //! of H. Self-offset: pairs exclude i = j. Over all pairs H has the mean (|sum u|^2/N - 1)/(N - 1): -1/N for directions that add
 //! up to nothing, as momentum conservation wants. This pulls V_c(R) down by (4 pi R^3/3)/N, at most V/N; the column `self_offset`
 //! states it, nothing is corrected for it.
@@ -34,6 +34,9 @@ const ORIGINS: usize = 64;
 const LAGS: usize = 8;
 /// Width of the bins (angstrom).
 const WIDTH: f64 = 0.25;
+/// Largest range unless the user asks for more (angstrom), and most bins: cells may be nearly empty.
+const RANGE: f64 = 200.0;
+const MOST_BINS: usize = 4000;
 
 /// Measures H and V_c.
 pub struct Collectivity {
@@ -44,6 +47,7 @@ pub struct Collectivity {
 
 /// For the list of observables.
 pub fn prepare(context: &Context) -> Result<Box<dyn Observable>, Missing> {
+    context.lattice("distances between ions are those of nearest images")?;
     Ok(Box::new(Collectivity {
         collector: SpanCollector::new(context)?,
         r_max: context.settings.r_max,
@@ -67,7 +71,7 @@ impl Observable for Collectivity {
     fn finish(self: Box<Self>) -> Result<Vec<Table>, Missing> {
         let mut spans = self.collector.finish()?;
         let range = range(&spans, self.r_max)?;
-        let bins = self.r_bins.unwrap_or((range / WIDTH).ceil() as usize).max(1);
+        let bins = self.r_bins.unwrap_or(((range / WIDTH).ceil() as usize).min(MOST_BINS)).max(1);
         let lags = Arc::new(spans.lags_with_origins(ORIGINS).thinned(LAGS));
         let directions = Directions { classes: spans.classes(), range, bins };
         let mut average = PairAverage::new(directions, &lags);
@@ -90,16 +94,14 @@ impl Observable for Collectivity {
     }
 }
 
-/// Half the smallest height of all cells, or what the user wants if that is less.
+/// Half the smallest height of all cells, at most 200 angstrom, or what the user wants if that is less than half the height.
 fn range(spans: &Spans, r_max: Option<f64>) -> Result<f64, Missing> {
-    let mut limit = f64::INFINITY;
-    for trajectory in &spans.windows.trajectories {
-        let cell = trajectory.cell.ok_or_else(|| {
-            Missing::because("distances between ions need a periodic cell, and a trajectory has none")
-        })?;
-        limit = limit.min(0.5 * cell.perpendicular_heights().min_element());
-    }
-    Ok(r_max.map_or(limit, |r| r.min(limit)))
+    let cells = spans
+        .lattices()
+        .map_err(|why| Missing::because(format!("distances between ions need a periodic cell: {why}")))?;
+    let heights = cells.iter().map(|cell| 0.5 * cell.perpendicular_heights().min_element());
+    let limit = heights.fold(f64::INFINITY, f64::min);
+    Ok(r_max.unwrap_or(RANGE).min(limit))
 }
 
 /// Products of directions by distance and class.

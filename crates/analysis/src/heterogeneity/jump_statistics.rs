@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use glam::DVec3;
+use glam::{BVec3, DVec3};
 use vitrion_core::cell::Cell;
 
 use super::density_field::{DensityField, WIDTH};
@@ -72,6 +72,11 @@ impl Observable for JumpStatistics {
         tables.push(displacements);
         tables.extend(field);
         tables.extend(string_table(&mut spans)?);
+        if let Err(why) = spans.lattices() {
+            spans.notes.push(format!(
+                "no strings and no j_density, which need nearest images along all edges: {why}"
+            ));
+        }
         for table in &mut tables {
             table.notes.extend(spans.notes.iter().cloned());
         }
@@ -240,7 +245,7 @@ fn trajectory_map(spans: &mut Spans, most: usize) -> Result<Table, Missing> {
         let windows = &mut spans.windows.trajectories[span.trajectory];
         let means = windows.mean(window)?;
         if shifts.is_empty() {
-            shifts = means.iter().map(|r| wrapped(windows.cell, *r) - *r).collect();
+            shifts = means.iter().map(|r| wrapped(windows.cell, spans.periodic, *r) - *r).collect();
         }
         for (i, r) in means.iter().enumerate() {
             ion.push(whole(i));
@@ -264,8 +269,12 @@ fn trajectory_map(spans: &mut Spans, most: usize) -> Result<Table, Missing> {
     .real("z_angstrom", "angstrom", z))
 }
 
-fn wrapped(cell: Option<Cell>, r: DVec3) -> DVec3 {
-    cell.map_or(r, |c| c.cartesian(Cell::wrap_fractional(c.fractional(r))))
+/// Into the cell along its periodic edges.
+fn wrapped(cell: Option<Cell>, periodic: BVec3, r: DVec3) -> DVec3 {
+    cell.map_or(r, |c| {
+        let s = c.fractional(r);
+        c.cartesian(DVec3::select(periodic, Cell::wrap_fractional(s), s))
+    })
 }
 
 /// Positions and displacements of the first span of the first trajectory, and the density field of its J ions.
@@ -274,14 +283,15 @@ fn maps(spans: &mut Spans) -> Result<(Table, Option<Table>), Missing> {
         return Err(Missing::because("the trajectories are shorter than a span"));
     };
     let length = spans.length;
+    let lattice = spans.lattices().ok().map(|cells| cells[span.trajectory]);
     let windows = &mut spans.windows.trajectories[span.trajectory];
     let cell = windows.cell;
     let from = windows.mean(span.first)?;
     let to = windows.mean(span.first + length - 1)?;
-    let start: Vec<DVec3> = from.iter().map(|r| wrapped(cell, *r)).collect();
+    let start: Vec<DVec3> = from.iter().map(|r| wrapped(cell, spans.periodic, *r)).collect();
     let moved: Vec<DVec3> = to.iter().zip(&from).map(|(b, a)| *b - *a).collect();
     let axis = |v: &[DVec3], f: fn(&DVec3) -> f64| v.iter().map(f).collect::<Vec<_>>();
-    let field = match cell {
+    let field = match lattice {
         None => None,
         Some(cell) => {
             let mut field = DensityField::new(&cell);
@@ -328,8 +338,8 @@ fn string_table(spans: &mut Spans) -> Result<Option<Table>, Missing> {
     let threshold = spans.settings.threshold;
     let radius = RADIUS_IN_THRESHOLDS * threshold;
     let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
-    for trajectory in &mut spans.windows.trajectories {
-        let Some(cell) = trajectory.cell else { return Ok(None) };
+    let Ok(cells) = spans.lattices() else { return Ok(None) };
+    for (trajectory, cell) in spans.windows.trajectories.iter_mut().zip(cells) {
         for k in (0..trajectory.count.saturating_sub(2)).step_by(2) {
             let (before, after) = (trajectory.mean(k)?, trajectory.mean(k + 2)?);
             let jumped = |ion: &usize| after[*ion].distance(before[*ion]) > threshold;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use glam::DVec3;
+use glam::{BVec3, DVec3};
+use vitrion_core::cell::Cell;
 
 use super::jumps::{JumpFinder, JumpRule, Jumps};
 use super::windows::{WindowCollector, WindowMeans};
@@ -10,6 +11,7 @@ use crate::clock::Clock;
 use crate::error::AnalysisError;
 use crate::fits::{Points, line};
 use crate::frame::{Frame, Needs};
+use crate::inputs::open_edges;
 use crate::lags::Lags;
 use crate::msd::MeanSquaredDisplacement;
 use crate::observable::{Context, Missing, Observable as _};
@@ -59,6 +61,7 @@ pub struct SpanCollector {
     lags: Arc<Lags>,
     species: Vec<usize>,
     names: Vec<String>,
+    periodic: BVec3,
     origins: usize,
 }
 
@@ -95,6 +98,8 @@ pub struct Spans {
     pub no_cage: Option<String>,
     /// For readers of the results.
     pub notes: Vec<String>,
+    /// Along which edges of the cell the system repeats itself.
+    pub periodic: BVec3,
     origins: usize,
 }
 
@@ -116,6 +121,7 @@ impl SpanCollector {
             lags,
             species: particles.centre_species(),
             names: particles.names.clone(),
+            periodic: context.inputs.periodic(),
             origins: context.origins,
         })
     }
@@ -182,6 +188,7 @@ impl SpanCollector {
             names: self.names,
             no_cage,
             notes,
+            periodic: self.periodic,
             origins: self.origins,
         })
     }
@@ -296,6 +303,16 @@ impl Spans {
             unwrapped: Arc::new([]),
             centres: of_ions.into(),
         }
+    }
+
+    /// The cells of all trajectories, for what only a system has that repeats itself along all edges: nearest images, densities; or, in words,
+    /// why there are none.
+    pub fn lattices(&self) -> Result<Vec<Cell>, String> {
+        if let Some(edges) = open_edges(self.periodic) {
+            return Err(format!("{edges} not periodic"));
+        }
+        let cells: Option<Vec<Cell>> = self.windows.trajectories.iter().map(|t| t.cell).collect();
+        cells.ok_or_else(|| "a trajectory has no periodic cell".to_string())
     }
 
     /// Per span: class of each ion, 0 for J and 1 for NJ.

@@ -1,5 +1,6 @@
 //! What is analysed: trajectories of one system, each independent of the others (replicas).
 
+mod contents;
 mod drift;
 mod dump;
 mod follower;
@@ -8,8 +9,10 @@ mod topology;
 mod unwrapping;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use glam::BVec3;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::checkpoint::sha256;
@@ -17,9 +20,12 @@ use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data::Description;
 use vitrion_trajectory::lammps_dump::Units;
 
+pub use contents::content_hash;
 pub use drift::{CentreOfMass, examined};
 pub use dump::DumpTrajectory;
 pub use h5md::{H5mdTrajectory, particles_of};
+
+use contents::hash_of_file;
 
 use crate::clock::Clock;
 use crate::error::AnalysisError;
@@ -98,6 +104,8 @@ pub struct Inputs {
     pub trajectories: Vec<Box<dyn Trajectory>>,
     /// Times of each, all with the same tick.
     clocks: Vec<Clock>,
+    /// Of the contents of the files, once they were wanted.
+    hashes: OnceLock<Vec<String>>,
 }
 
 impl Inputs {
@@ -106,6 +114,13 @@ impl Inputs {
         let Some(first) = trajectories.first() else {
             return Err(AnalysisError::input("no input", "there is no trajectory", "name at least one file"));
         };
+        if first.particles().species.is_empty() {
+            return Err(AnalysisError::input(
+                &first.label(),
+                "it holds no atoms",
+                "give a trajectory with atoms: the group that was written may be empty",
+            ));
+        }
         for other in &trajectories {
             if other.particles() != first.particles() {
                 return Err(AnalysisError::input(
@@ -119,6 +134,18 @@ impl Inputs {
                     "analyse different systems one by one",
                 ));
             }
+            if other.periodic() != first.periodic() {
+                return Err(AnalysisError::input(
+                    &other.label(),
+                    format!(
+                        "{}, in {} {}",
+                        boundary(other.periodic()),
+                        first.label(),
+                        boundary(first.periodic())
+                    ),
+                    "analyse systems with different boundaries one by one",
+                ));
+            }
             if other.frames() == 0 {
                 return Err(AnalysisError::input(
                     &other.label(),
@@ -130,12 +157,17 @@ impl Inputs {
         let clocks: Vec<Clock> = trajectories.iter().map(|t| t.clock().clone()).collect();
         let same = clocks.iter().all(|c| c.tick == clocks[0].tick);
         let clocks = if same { clocks } else { clocks.iter().map(Clock::in_attoseconds).collect() };
-        Ok(Self { trajectories, clocks })
+        Ok(Self { trajectories, clocks, hashes: OnceLock::new() })
     }
 
     /// What moves: the same in all of them.
     pub fn particles(&self) -> &Particles {
         self.trajectories[0].particles()
+    }
+
+    /// Along which edges of the cell the system repeats itself: the same in all of them.
+    pub fn periodic(&self) -> BVec3 {
+        self.trajectories[0].periodic()
     }
 
     /// Times of the frames of each trajectory.
@@ -151,16 +183,21 @@ impl Inputs {
                 notes.push(note);
             }
         }
+        if let Some(edges) = open_edges(self.periodic()) {
+            notes.push(format!(
+                "{edges} not periodic: distances have no images there, and the volume of the box includes vacuum, so that g(r) does not go to 1; \
+                 what needs a system that repeats itself (wave vectors of the cell, densities) is not measured"
+            ));
+        }
         notes
     }
 
-    /// Changes whenever the data do: length, time of change, first and last bytes of every file, and which frames are taken.
+    /// Changes whenever the data do: contents of every file ([`content_hash`]), and which frames are taken. Neither names nor times
+    /// of change count, so that a copy of a directory has the results of the original.
     pub fn identity(&self) -> Result<String, AnalysisError> {
         let mut hash = Sha256::new();
-        for trajectory in &self.trajectories {
-            hash_file(&mut hash, trajectory.path()).map_err(|e| {
-                AnalysisError::input(&trajectory.label(), e.to_string(), "check the file and its permissions")
-            })?;
+        for (trajectory, contents) in self.trajectories.iter().zip(self.hashes()?) {
+            hash.update(contents);
             // What a user says of a file is no part of it.
             let (particles, periodic) = (trajectory.particles(), trajectory.periodic());
             hash.update(format!("{particles:?} {periodic:?} {:?}", trajectory.centre_of_mass()));
@@ -176,28 +213,76 @@ impl Inputs {
         Ok(sha256(&format!("{:?}", hash.finalize())))
     }
 
+    /// Identity of the files by their contents alone, as [`content_hash`] has it.
+    pub fn contents(&self) -> Result<String, AnalysisError> {
+        Ok(sha256(&self.hashes()?.join("\n")))
+    }
+
+    /// Of each file; computed once, so that one analysis has one state of files that grow.
+    fn hashes(&self) -> Result<&[String], AnalysisError> {
+        if let Some(hashes) = self.hashes.get() {
+            return Ok(hashes);
+        }
+        let hashes = self.trajectories.par_iter().map(|trajectory| {
+            hash_of_file(trajectory.path()).map_err(|e| {
+                AnalysisError::input(&trajectory.label(), e.to_string(), "check the file and its permissions")
+            })
+        });
+        let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.hashes.get_or_init(|| hashes))
+    }
+
     /// The files.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.trajectories.iter().map(|t| t.path().to_path_buf()).collect()
     }
 }
 
-/// Bytes at each end of a file that identify it.
-const ENDS: u64 = 1 << 16;
+/// In words, which edges are not periodic, with the verb; none where all are.
+pub fn open_edges(periodic: BVec3) -> Option<String> {
+    let open: Vec<&str> =
+        ["a", "b", "c"].into_iter().enumerate().filter(|(i, _)| !periodic.test(*i)).map(|(_, e)| e).collect();
+    match open[..] {
+        [] => None,
+        [edge] => Some(format!("edge {edge} is")),
+        [first, second] => Some(format!("edges {first} and {second} are")),
+        _ => Some("edges a, b and c are".to_string()),
+    }
+}
 
-fn hash_file(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let mut file = std::fs::File::open(path)?;
-    let metadata = file.metadata()?;
-    hash.update(metadata.len().to_le_bytes());
-    if let Ok(age) = metadata.modified()?.duration_since(std::time::UNIX_EPOCH) {
-        hash.update(age.as_nanos().to_le_bytes());
+fn boundary(periodic: BVec3) -> String {
+    open_edges(periodic).map_or("all edges are periodic".to_string(), |edges| format!("{edges} not periodic"))
+}
+
+#[cfg(test)]
+mod tests {
+    use vitrion_core::cell::Cell;
+
+    use super::*;
+    use crate::test_support::Synthetic;
+
+    fn inputs(periodic: &[BVec3], species: &[usize]) -> Result<Inputs, AnalysisError> {
+        let trajectory = |periodic: &BVec3| {
+            let at = vec![glam::DVec3::ZERO; species.len()];
+            let cell = Cell::cubic(10.0).unwrap();
+            let made = Synthetic::new(species, vec![0], 1.0, cell, move |_| at.clone());
+            Box::new(Synthetic { periodic: *periodic, ..made }) as Box<dyn Trajectory>
+        };
+        Inputs::new(periodic.iter().map(trajectory).collect())
     }
-    for start in [0, metadata.len().saturating_sub(ENDS)] {
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(start))?;
-        file.by_ref().take(ENDS).read_to_end(&mut bytes)?;
-        hash.update(&bytes);
+
+    #[test]
+    fn no_atoms_and_different_boundaries_are_refused() {
+        let words = |found: Result<Inputs, AnalysisError>| found.err().unwrap().to_string();
+        assert!(words(inputs(&[BVec3::TRUE], &[])).contains("no atoms"));
+        let slab = BVec3::new(true, true, false);
+        let different = words(inputs(&[BVec3::TRUE, slab], &[0]));
+        assert!(
+            different.contains("edge c is not periodic") && different.contains("all edges"),
+            "{different}"
+        );
+        let alike = inputs(&[slab, slab], &[0]).unwrap();
+        assert!(alike.notes().iter().any(|n| n.starts_with("edge c is not periodic")));
+        assert!(inputs(&[BVec3::TRUE], &[0]).unwrap().notes().is_empty());
     }
-    Ok(())
 }

@@ -194,12 +194,17 @@ impl Analyze {
         };
         let inputs = trajectories::inputs(&self.inputs, reading)?;
         let settings = self.settings();
+        settings.check()?;
         let directory = self.directory();
         let earlier = Results::read(&directory)?;
         let data = inputs.identity()?;
         check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
+        Results::check_place(&directory, &entries, earlier.as_ref())?;
         let mut notes = inputs.notes();
         notes.extend(analysis::memory_note(&inputs, &settings));
+        if entries.iter().any(|entry| entry.name == "isf_coherent") {
+            notes.extend(analysis::wave_number_notes(&inputs, &settings));
+        }
         for note in &notes {
             console::say(&format!("note: {note}"));
         }
@@ -217,7 +222,9 @@ impl Analyze {
             }
             earlier => earlier,
         };
-        let results = Results { stage, temperatures, data, notes, ..assemble(&inputs, outcomes, earlier) };
+        let contents = inputs.contents()?;
+        let results =
+            Results { stage, temperatures, data, contents, notes, ..assemble(&inputs, outcomes, earlier) };
         results.write(&directory)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
@@ -301,7 +308,7 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
     Results {
         inputs: absolute(inputs),
         version: env!("CARGO_PKG_VERSION").to_string(),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: console::command_line(),
         outcomes: all,
         ..Results::default()
     }

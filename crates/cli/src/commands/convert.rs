@@ -13,6 +13,7 @@ use vitrion_trajectory::extended_xyz::{ExtendedXyzWriter, Frame};
 use vitrion_trajectory::h5md::{PlainHeader, PlainWriter, TrajectoryReader};
 use vitrion_trajectory::lammps_data::{self, LammpsSystem, ListCounts};
 use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump, Units};
+use vitrion_trajectory::new_file::NewFile;
 
 use crate::file_kind::{self, FileKind};
 use crate::{Outcome, console, trajectories};
@@ -138,12 +139,13 @@ impl Convert {
         for note in dump.notes() {
             console::say(&format!("note: {note}"));
         }
-        let written = write_dump(&self.output, &dump, &chosen);
-        if written.is_err() {
-            // Made a moment ago by this process, and incomplete.
-            let _ = std::fs::remove_file(&self.output);
+        if dump.particles().species.is_empty() {
+            bail!("{}: it holds no atoms; dump a group that is not empty", self.input.display());
         }
-        written?;
+        let failed = || format!("{}: cannot be written", self.output.display());
+        let file = NewFile::at(&self.output).with_context(failed)?;
+        write_dump(file.beside(), &dump, &chosen)?;
+        file.settle().with_context(failed)?;
         Ok(chosen.len())
     }
 
@@ -161,6 +163,9 @@ impl Convert {
 
     fn convert_h5md(&self, format: Format) -> Result<usize> {
         let mut reader = TrajectoryReader::open_group(&self.input, self.group.as_deref())?;
+        if reader.particles() == 0 {
+            bail!("{}: it holds no atoms", self.input.display());
+        }
         if let Some(timestep) = self.timestep {
             reader.set_timestep(timestep)?;
         }

@@ -12,19 +12,22 @@ use vitrion_analysis::temperature_series::{
 };
 use vitrion_core::units::{Dimension, parse_quantity};
 use vitrion_report::temperature_page::{self, TemperatureFits};
-use vitrion_report::{files, temperature_figure};
+use vitrion_report::{files, own, temperature_figure};
 
 use crate::{Outcome, console};
 
 /// The page, in the directory of the tables.
 pub const PAGE: &str = "fit.html";
+/// What is written beside it.
+const TABLES: [&str; 3] = ["fit_points.csv", "fit_laws.csv", "fit_covariance.csv"];
+const PICTURES: [&str; 2] = ["fit.svg", "fit.png"];
 
 /// Fit Arrhenius and VFT laws to what was measured of runs at several temperatures
 ///
 /// Each RUN is a run directory that `vitrion analyze` has measured, or the directory of its results. The temperature of a run is that
 /// of its thermostat log in the stage that was analysed. Points are weighted with their standard errors; if one of them has none,
 /// all count alike. What the data do not determine gets no number but a reason. Writes one self-contained HTML page, tables and the
-/// figure, over those of an earlier fit in the same directory.
+/// figure, over those of an earlier fit in the same directory, but not over other files.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -111,6 +114,10 @@ impl Fit {
             };
             runs.push(Run { name: path.display().to_string(), temperature, results });
         }
+        let mut names = vec![PAGE];
+        names.extend(TABLES);
+        names.extend(PICTURES);
+        own::check(&names.iter().map(|name| self.out.join(name)).collect::<Vec<_>>())?;
         let choice = self.choice();
         let series = series::series(&runs, &choice).map_err(|u| anyhow::anyhow!(u.why))?;
         let all = series::fit_laws(series, self.quantity, &self.law, self.t_g);
@@ -159,14 +166,14 @@ impl Fit {
             let path = self.out.join(format!("{}.csv", table.name));
             files::write(&path, table.to_csv().as_bytes())?;
         }
-        let mut written = vec![PAGE, "fit_points.csv", "fit_laws.csv", "fit_covariance.csv"];
-        let pictures = ["fit.svg", "fit.png"];
+        let mut written = vec![PAGE];
+        written.extend(TABLES);
         if let Some(picture) = temperature_figure::picture(all, choice) {
             files::write_picture(&self.out, &picture)?;
-            written.extend(pictures);
+            written.extend(PICTURES);
         } else {
             // The figure of an earlier fit is none of this one.
-            for path in pictures.map(|name| self.out.join(name)).iter().filter(|path| path.exists()) {
+            for path in PICTURES.map(|name| self.out.join(name)).iter().filter(|path| path.exists()) {
                 std::fs::remove_file(path)
                     .with_context(|| format!("{}: cannot be removed", path.display()))?;
             }
@@ -175,7 +182,7 @@ impl Fit {
             series: all,
             choice,
             runs,
-            command: std::env::args().collect::<Vec<_>>().join(" "),
+            command: console::command_line(),
             version: env!("CARGO_PKG_VERSION").to_string(),
         });
         files::write(&self.out.join(PAGE), page.as_bytes())?;
@@ -209,7 +216,11 @@ fn directory(run: &Path) -> PathBuf {
 fn read(run: &Path) -> Result<Results> {
     match Results::read(&directory(run))? {
         Some(results) => Ok(results),
-        None => bail!("{}: holds no results; measure first with `vitrion analyze {0}`", run.display()),
+        None => bail!(
+            "{}: holds no results; measure first with `vitrion analyze {}`",
+            run.display(),
+            console::path_word(run)
+        ),
     }
 }
 

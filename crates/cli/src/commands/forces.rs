@@ -349,7 +349,7 @@ impl Forces {
             provenance: Provenance {
                 program: "vitrion",
                 version: env!("CARGO_PKG_VERSION"),
-                command: std::env::args().collect::<Vec<_>>().join(" "),
+                command: console::command_line(),
                 system: self.system.display().to_string(),
             },
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use vitrion_analysis::results::Results;
 use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
 use vitrion_simulation::config::{Config, Motion};
@@ -14,7 +15,7 @@ use super::info_lammps;
 use crate::file_kind::{self, FileKind};
 use crate::{Outcome, console};
 
-/// Say what a file holds: trajectory, LAMMPS dump or data, checkpoint, configuration, force field, or a whole run directory
+/// Say what a file holds: trajectory, LAMMPS dump or data, checkpoint, configuration, force field, results of an analysis, or a whole run directory
 ///
 /// The kind of file is found from its contents. Files of runs that are still going on can be read.
 #[derive(Args)]
@@ -48,7 +49,10 @@ fn describe(path: &Path, group: Option<&str>) -> Result<String> {
         );
     }
     match kind {
-        FileKind::Hdf5 => trajectory(path, group),
+        FileKind::Hdf5 => match Results::of_file(path)? {
+            Some(results) => Ok(results_in_words(path, &results)),
+            None => trajectory(path, group),
+        },
         FileKind::Dump => info_lammps::dump(path),
         FileKind::LammpsData => info_lammps::data(path),
         FileKind::Checkpoint => checkpoint_header(path),
@@ -85,6 +89,35 @@ fn directory(path: &Path) -> Result<String> {
         bail!("{}: holds no trajectory, checkpoint or configuration", path.display());
     }
     Ok(parts.join("\n\n"))
+}
+
+/// What an analysis measured, and what it lacks.
+fn results_in_words(path: &Path, results: &Results) -> String {
+    let mut lines = vec![format!("{}: results of an analysis", path.display())];
+    let mut add = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));
+    add("written by", format!("vitrion {}", results.version));
+    add("command", results.command.clone());
+    results.inputs.iter().for_each(|input| add("input", input.display().to_string()));
+    if !results.stage.is_empty() {
+        add("stage", results.stage.clone());
+    }
+    let known = results.temperatures.iter().filter(|t| t.is_finite());
+    let temperatures: Vec<String> = known.map(|t| format!("{t:.1} K")).collect();
+    if !temperatures.is_empty() {
+        add("temperatures", temperatures.join(", "));
+    }
+    for outcome in &results.outcomes {
+        match &outcome.result {
+            Ok(tables) => {
+                let tables: Vec<String> =
+                    tables.iter().map(|t| format!("{} ({} rows)", t.name, t.rows())).collect();
+                add("measured", format!("{}: {}", outcome.name, tables.join(", ")));
+            }
+            Err(missing) => add("missing", format!("{}: {missing}", outcome.name)),
+        }
+    }
+    results.notes.iter().for_each(|note| add("note", note.clone()));
+    lines.join("\n")
 }
 
 fn trajectory(path: &Path, group: Option<&str>) -> Result<String> {
@@ -179,10 +212,7 @@ fn frames(summary: &Summary) -> String {
     let n = console::grouped(summary.frames as u64);
     match (summary.steps, summary.times) {
         (Some((first, last)), Some((start, end))) => {
-            let [first, last] = [first, last].map(|step| {
-                let sign = if step < 0 { "-" } else { "" };
-                format!("{sign}{}", console::grouped(step.unsigned_abs()))
-            });
+            let [first, last] = [first, last].map(console::grouped_signed);
             format!("{n}, steps {first} to {last}, {start:.3} to {end:.3} ps")
         }
         _ => n,

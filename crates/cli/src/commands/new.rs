@@ -66,7 +66,10 @@ impl New {
 }
 
 fn next(config: &Path) -> String {
-    format!("next: `vitrion run {0} --dry-run` shows the plan, `vitrion run {0}` runs it", config.display())
+    format!(
+        "next: `vitrion run {0} --dry-run` shows the plan, `vitrion run {0}` runs it",
+        crate::console::path_word(config)
+    )
 }
 
 #[cfg(test)]

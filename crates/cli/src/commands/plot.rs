@@ -11,7 +11,7 @@ use vitrion_analysis::msd::{MeanSquaredDisplacement, SpeciesDisplacement};
 use vitrion_analysis::observable::Context as Analysis;
 use vitrion_analysis::rdf::{PairDistribution, RadialDistribution};
 use vitrion_analysis::settings::Settings;
-use vitrion_report::quick;
+use vitrion_report::{own, quick};
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 
 use super::forces::{length, write_file};
@@ -70,6 +70,8 @@ impl Plot {
         let stage = trajectories::stage(first, self.stage.as_deref())?;
         let title = title(first, stage.as_ref(), readers.len())?;
         let directory = self.directory();
+        let names = ["rdf.svg", "rdf.csv", "msd.svg", "msd.csv"];
+        own::check(&names.map(|name| directory.join(name)))?;
 
         let reading = trajectories::Reading { stage: self.stage.as_deref(), group, ..Default::default() };
         let inputs = trajectories::inputs(std::slice::from_ref(&self.run), reading)?;
@@ -111,7 +113,11 @@ impl Plot {
     fn pair_distributions(&self, inputs: &Inputs) -> Result<Vec<PairDistribution>> {
         let settings =
             Settings { r_max: self.range, structure_frames: self.rdf_frames, ..Settings::default() };
+        settings.check()?;
         let mut rdf = RadialDistribution::new(inputs, &settings)?.between_molecules(inputs.particles());
+        if !rdf.has_volume() {
+            bail!("{}: has no cell, and without a volume there is no g(r)", self.run.display());
+        }
         stream(inputs, &mut [&mut rdf], &mut |_| ())?;
         let mut pairs = rdf.distributions();
         pairs.retain(|pair| pair.species != ["all", "all"]);
@@ -225,6 +231,6 @@ fn msd_csv(curves: &[SpeciesDisplacement]) -> String {
 fn how_to_go_on(run: &Path) -> String {
     format!(
         "next: `vitrion info {}` says what the run holds; `vitrion new ckn` writes a configuration of your own to run",
-        run.display()
+        console::path_word(run)
     )
 }

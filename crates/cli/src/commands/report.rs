@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use vitrion_analysis::inputs::content_hash;
 use vitrion_analysis::results::{self, Results};
 use vitrion_analysis::temperature_series::SAME_TEMPERATURE;
-use vitrion_report::files;
 use vitrion_report::source::{Facts, Source};
+use vitrion_report::{files, own};
 use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::TrajectoryReader;
 
@@ -49,6 +50,8 @@ impl Report {
                 fitted.display()
             );
         }
+        let (page, pictures) = self.places();
+        own::check(std::slice::from_ref(&page))?;
         let directory = self.run.join("analysis");
         if !directory.join(results::FILE).exists() {
             Analyze::all_of(&self.run)?.execute()?;
@@ -61,7 +64,7 @@ impl Report {
         let facts = facts(&self.run, &results, &files)?;
         let source = Source { results: &results, facts: &facts };
         let figures = vitrion_report::figures::all(&source);
-        let (page, pictures) = self.places();
+        own::check(&files::figure_paths(&pictures, &figures))?;
         let count = files::write_figures(&pictures, &figures)?;
         files::write(&page, vitrion_report::page::html(&source, &figures).as_bytes())?;
         let panels: usize = figures.iter().map(|figure| figure.panels.len()).sum();
@@ -103,12 +106,15 @@ fn files_of(run: &Path, results: &Results) -> Result<Vec<PathBuf>> {
     if files.is_empty() { trajectories::find(run) } else { Ok(files) }
 }
 
-/// A run that went on since it was analysed is analysed again by the user, who knows with which settings.
+/// A run that went on since it was analysed is analysed again by the user, who knows with which settings. A copy of the run may have any
+/// times of change, but the same contents.
 fn check_up_to_date(path: &Path, results: &Results, files: &[PathBuf]) -> Result<()> {
     let changed = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
     let measured = changed(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    for input in files {
-        if changed(input).is_ok_and(|time| time > measured) {
+    let later = |input: &&PathBuf| changed(input).is_ok_and(|time| time > measured);
+    if let Some(input) = files.iter().find(later) {
+        let contents = content_hash(files).with_context(|| format!("{}: cannot be read", input.display()))?;
+        if results.contents != contents {
             bail!(
                 "{}: has changed since it was analysed; analyse again with `{}`",
                 input.display(),

@@ -97,7 +97,7 @@ impl Run {
             Ending::Finished => {
                 console::say(&format!(
                     "finished. Next: `vitrion plot {}` draws g(r) and the mean squared displacement",
-                    outcome.directory.display()
+                    console::path_word(&outcome.directory)
                 ));
                 Outcome::Done
             }
@@ -117,7 +117,7 @@ impl Run {
         RunOptions {
             directory: self.dir.clone(),
             fresh: self.fresh,
-            command_line: std::env::args().collect::<Vec<_>>().join(" "),
+            command_line: console::command_line(),
             first_step: 0,
             backend: self.backend.map(|backend| match backend {
                 BackendArgument::Auto => BackendChoice::Auto,
@@ -129,15 +129,15 @@ impl Run {
     }
 
     fn command_to_go_on(&self) -> String {
-        let mut words = vec!["vitrion run".to_owned(), self.config.display().to_string()];
+        let mut words = vec!["vitrion run".to_owned(), console::path_word(&self.config)];
         if let Some(directory) = &self.dir {
-            words.push(format!("--dir {}", directory.display()));
+            words.push(format!("--dir {}", console::path_word(directory)));
         }
         if let Some(backend) = self.backend.and_then(|backend| backend.to_possible_value()) {
             words.push(format!("--backend {}", backend.get_name()));
         }
         if let Some(device) = &self.device {
-            words.push(format!("--device '{device}'"));
+            words.push(format!("--device {}", console::shell_word(device)));
         }
         words.join(" ")
     }

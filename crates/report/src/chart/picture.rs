@@ -96,12 +96,13 @@ impl Picture {
         text(&mut title, &self.title, (10.0, 19.0), AXIS_TEXT, Ink::Plain, Anchor::Start);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" fill=\"none\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" \
-             font-family=\"{font}\"><style>{sheet}</style><title>{2}</title>\
+             font-family=\"{font}\">{mark}<style>{sheet}</style><title>{2}</title>\
              <rect class=\"paper\" width=\"100%\" height=\"100%\"/>{title}<g transform=\"translate(0 {TITLE})\">{3}</g></svg>\n",
             n(self.width),
             n(height),
             markup::escape(&markup::to_plain(&self.title)),
-            self.body
+            self.body,
+            mark = crate::own::FIGURE_MARK
         )
     }
 }

@@ -58,6 +58,8 @@ fn fitted<'a>(source: &Source<'a>) -> Result<Vec<Fitted<'a>>, String> {
 /// One determined number of a fit.
 struct Number {
     q: f64,
+    /// What was asked for: the same for the coherent function and its self part.
+    asked: f64,
     value: f64,
     /// 0 where unknown.
     error: f64,
@@ -65,12 +67,17 @@ struct Number {
 
 impl Fitted<'_> {
     fn values(&self, parameter: &str) -> Vec<Number> {
-        let q = self.rows.numbers("q_per_angstrom");
-        let values = q.into_iter().zip(self.rows.numbers(parameter));
+        let q = self.rows.numbers("q_per_angstrom").into_iter().zip(self.rows.asked_wave_numbers());
+        let values = q.zip(self.rows.numbers(parameter));
         values
             .zip(self.rows.numbers(&format!("{parameter}_standard_error")))
             .filter(|((_, value), _)| value.is_finite())
-            .map(|((q, value), e)| Number { q, value, error: if e.is_finite() { e } else { 0.0 } })
+            .map(|(((q, asked), value), e)| Number {
+                q,
+                asked,
+                value,
+                error: if e.is_finite() { e } else { 0.0 },
+            })
             .collect()
     }
 }
@@ -123,13 +130,13 @@ fn times_content(source: &Source, title: &str) -> Result<Content, String> {
     let x = Axis::linear("1000/*T* (K^{−1})", inverse - 0.25, inverse + 0.25);
     let range = values.iter().flatten().flat_map(|v| [v.value / 2.0, 2.0 * v.value]);
     let mut chart = Chart::new(x, Axis::log_over("*τ* (ps)", range));
-    let mut wave_numbers: Vec<f64> = values.iter().flatten().map(|v| v.q).collect();
+    let mut wave_numbers: Vec<f64> = values.iter().flatten().map(|v| v.asked).collect();
     wave_numbers.sort_by(f64::total_cmp);
     wave_numbers.dedup();
     let mut numbers = Vec::new();
     for (fitted, values) in fitted.iter().zip(&values) {
         for v in values {
-            let ink = Ink::nth(wave_numbers.iter().position(|q| *q == v.q).unwrap_or(0));
+            let ink = Ink::nth(wave_numbers.iter().position(|q| *q == v.asked).unwrap_or(0));
             let name = format!("{}{}", label(v.q), fitted.word);
             chart = chart
                 .error_bars([Bar { x: inverse, low: v.value - v.error, high: v.value + v.error }], ink)

@@ -28,7 +28,12 @@ fn content(source: &Source) -> Result<Content, String> {
     if fitted.is_empty() {
         return Err("No relaxation time is known that the functions could be scaled with: the results have no fit that their data determine.".to_string());
     }
-    let jumping_only: Vec<_> = curves.iter().map(|(q, _)| (*q, jumping_only(source, *q))).collect();
+    // The self function is at the wave number that was asked for; the coherent one near it.
+    let asked = |q: f64| {
+        let row = fits.as_ref().map(|fits| fits.at("q_per_angstrom", q).asked_wave_numbers());
+        row.and_then(|row| row.first().copied()).unwrap_or(q)
+    };
+    let jumping_only: Vec<_> = curves.iter().map(|(q, _)| (*q, jumping_only(source, asked(*q)))).collect();
     let dashed = jumping_only.iter().filter_map(|(_, curve)| curve.as_ref().ok()).flatten();
     let all: Vec<(f64, f64)> =
         fitted.iter().flat_map(|(_, points, fit)| scaled(points, fit)).chain(dashed.copied()).collect();
@@ -186,6 +191,24 @@ mod tests {
         assert_eq!(drawn(&results(|t| (-t / 11.0).exp(), jumping, 10.0)).0, picture);
         assert_ne!(drawn(&results(usual, |t| 0.6 + 0.4 * (-t / 10.0).exp(), 10.0)).0, picture);
         assert_ne!(drawn(&results(usual, jumping, 12.0)).0, picture);
+    }
+
+    #[test]
+    fn the_dashed_curve_is_at_the_wave_number_that_the_coherent_function_was_asked_for() {
+        let usual = results(|t| (-t / 10.0).exp(), |t| 0.5 + 0.5 * (-t / 10.0).exp(), 10.0);
+        let mut near = usual.clone();
+        let tables = near.outcomes[0].result.as_mut().unwrap();
+        // Wave vectors of the cell near 6.3.
+        for table in &mut tables[..2] {
+            for column in table.columns.iter_mut().filter(|c| c.name == "q_per_angstrom") {
+                let rows = column.values.len();
+                column.values = vitrion_analysis::table::Values::Real(vec![6.3021; rows]);
+            }
+        }
+        tables[1] = tables[1].clone().real("q_asked_per_angstrom", "1/angstrom", vec![Q]);
+        let (picture, caption) = drawn(&near);
+        assert!(!caption.contains("No dashed curve"), "{caption}");
+        assert_eq!(picture.matches("<path").count(), drawn(&usual).0.matches("<path").count());
     }
 
     #[test]

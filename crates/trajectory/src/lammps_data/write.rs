@@ -1,7 +1,6 @@
 //! LAMMPS data out: `atom_style full`, `units real`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use glam::DVec3;
@@ -9,10 +8,11 @@ use vitrion_core::topology::{MoleculeKind, MoleculeModel};
 
 use super::numbers::shift_exponent;
 use super::{LammpsDataError, LammpsSystem};
+use crate::new_file::NewFile;
 
 /// Writes a data file that [`super::read`] gives back to the last bit: numbers carry the fewest digits (at most 17) that
 /// determine them. Bonds, angles and impropers are those of the topology (a rigid molecule: from its centre atom to every
-/// other, so that viewers draw it). An existing file is not overwritten.
+/// other, so that viewers draw it). An existing file is not overwritten, and none is left where writing fails.
 pub fn write(path: &Path, system: &LammpsSystem) -> Result<(), LammpsDataError> {
     let h = system.cell.matrix();
     if h.x_axis.y != 0.0 || h.x_axis.z != 0.0 || h.y_axis.z != 0.0 {
@@ -33,8 +33,8 @@ pub fn write(path: &Path, system: &LammpsSystem) -> Result<(), LammpsDataError> 
         path: path.to_path_buf(),
         source,
     };
-    let mut file = std::fs::File::create_new(path).map_err(failed)?;
-    file.write_all(render(system).as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    let file = NewFile::at(path).map_err(failed)?;
+    std::fs::write(file.beside(), render(system)).and_then(|()| file.settle()).map_err(failed)
 }
 
 /// One line of a bonded list: type (from 1) and atoms (indices within the molecule).
