@@ -7,6 +7,9 @@ use vitrion_core::observe::multi_tau::StressCorrelator;
 use vitrion_core::units::{ATMOSPHERE, GRAM_PER_CUBIC_CENTIMETRE};
 use vitrion_trajectory::h5md::Counts;
 
+use super::engine::thermo_interval;
+use crate::config::Config;
+
 /// Payload of a checkpoint file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RunCheckpoint {
@@ -26,6 +29,28 @@ pub(super) struct RunCheckpoint {
     pub measured_force_error: Option<f64>,
     /// Lattice-sum parameters in words.
     pub electrostatics: String,
+}
+
+impl RunCheckpoint {
+    /// What the run would have kept here if it had been begun as long as `config` says; `before` is the configuration that it was
+    /// written with, whose last stage is shorter.
+    ///
+    /// The end of the last stage becomes a moment within it: everything that it accumulates is still there, and the stress correlation
+    /// that it wrote belongs to its new end.
+    pub fn extend(&mut self, config: &Config, before: &Config) {
+        let (Some(stage), Some(shorter)) = (config.stages.last(), before.stages.last()) else { return };
+        let last = config.stages.len() - 1;
+        if self.stage > last {
+            self.stage = last;
+            self.begun = true;
+            for counts in &mut self.counts {
+                counts.stress_correlations.remove(&stage.name);
+            }
+        }
+        if self.stage == last && self.begun {
+            self.records.means.rescale(thermo_interval(shorter), thermo_interval(stage));
+        }
+    }
 }
 
 /// What a stage accumulates.
@@ -61,6 +86,20 @@ impl Means {
         self.temperature += thermo.temperature;
         self.pressure += thermo.pressure / ATMOSPHERE;
         self.density += density(thermo, mass);
+    }
+
+    /// From samples every `from` steps to as many as every `to` steps would have been, so that later ones weigh as much; for thermo
+    /// that is not written, whose interval follows from the length of the stage.
+    fn rescale(&mut self, from: u64, to: u64) {
+        if from == to || self.samples == 0 {
+            return;
+        }
+        let samples = (self.samples as f64 * from as f64 / to as f64).round().max(1.0);
+        let scale = samples / self.samples as f64;
+        self.samples = samples as u64;
+        self.temperature *= scale;
+        self.pressure *= scale;
+        self.density *= scale;
     }
 
     /// Mean temperature (K), pressure (atm) and density (g/cm^3).

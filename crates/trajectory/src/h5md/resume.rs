@@ -17,8 +17,11 @@ impl TrajectoryWriter {
     /// space in the file may be behind what was written, so the rows of the checkpoint are copied to a new file, which then
     /// takes the old one's name; until that moment the old one is untouched. `header` must describe the same run: same
     /// configuration, replica and stages; the provenance of the beginning stays.
+    ///
+    /// A file from before the run was extended ([`Provenance::extensions`] of the header) is copied too: the copy has the new
+    /// configuration and the new length of the last stage.
     pub fn reopen(path: &Path, header: &Header, counts: &Counts) -> Result<Self, H5mdError> {
-        let (old, mut header) = check(path, header)?;
+        let Checked { elements: old, mut header, extended } = check(path, header)?;
         let mut found = rows(&old);
         check_counts(path, &found, counts)?;
         let file = open_file(path)?;
@@ -32,21 +35,35 @@ impl TrajectoryWriter {
             .and_then(|g| g.member_names())
             .map_err(read_error(path, "vitrion/stress_correlation"))?;
         found.stress_correlations = tables.into_iter().collect();
-        if closed == 1 && found == *counts {
+        if closed == 1 && found == *counts && !extended {
             drop((old, file));
             return in_place(path, &header, counts);
         }
         header.expected_rows = header.expected_rows.max(counts.frames as u64);
         rebuild(path, &header, counts, &old, &file)
     }
+
+    /// Whether [`Self::reopen`] would find the rows of `counts` in a file of this run; changes nothing.
+    pub fn check(path: &Path, header: &Header, counts: &Counts) -> Result<(), H5mdError> {
+        check_counts(path, &rows(&check(path, header)?.elements), counts)
+    }
+}
+
+/// A file that belongs to the run.
+struct Checked {
+    elements: Elements,
+    /// With the file's own provenance.
+    header: Header,
+    /// The file is from before the run was extended.
+    extended: bool,
 }
 
 fn read_error<'a>(path: &'a Path, what: &'a str) -> impl FnOnce(hdf5::Error) -> H5mdError + 'a {
     move |error| H5mdError::Read { path: path.to_path_buf(), what: what.to_string(), reason: reason(&error) }
 }
 
-/// That the file belongs to the run. Returns its series and the header with the file's own provenance.
-fn check(path: &Path, header: &Header) -> Result<(Elements, Header), H5mdError> {
+/// That the file belongs to the run.
+fn check(path: &Path, header: &Header) -> Result<Checked, H5mdError> {
     let file = open_file(path)?;
     let mismatch = |found: String, expected: String| H5mdError::Mismatch {
         path: path.to_path_buf(),
@@ -54,12 +71,13 @@ fn check(path: &Path, header: &Header) -> Result<(Elements, Header), H5mdError> 
         expected: format!("this run has {expected}"),
         remedy: "resume with the configuration that wrote it, or start afresh in another directory",
     };
-    let provenance = file
+    let mut provenance = file
         .group("vitrion/provenance")
         .and_then(|group| Provenance::read(&group))
         .map_err(read_error(path, "vitrion/provenance"))?;
     let (theirs, ours) = (provenance.config_sha256(), header.provenance.config_sha256());
-    if theirs != ours {
+    let extended = theirs != ours && header.provenance.was(&theirs);
+    if theirs != ours && !extended {
         return Err(mismatch(
             format!("a configuration with SHA-256 {}...", &theirs[..12]),
             format!("{}...", &ours[..12]),
@@ -75,7 +93,11 @@ fn check(path: &Path, header: &Header) -> Result<(Elements, Header), H5mdError> 
         .group("vitrion/stages")
         .and_then(|group| read_stages(&group))
         .map_err(read_error(path, "vitrion/stages"))?;
-    if stages != header.stages {
+    let mut expected = header.stages.clone();
+    if let (true, Some(ours), Some(theirs)) = (extended, expected.last_mut(), stages.last()) {
+        ours.steps = theirs.steps;
+    }
+    if stages != expected {
         return Err(mismatch("other stages".to_string(), format!("{} of its own", header.stages.len())));
     }
     let elements = Elements::open(&file, &stages).map_err(read_error(path, "particles"))?;
@@ -89,7 +111,11 @@ fn check(path: &Path, header: &Header) -> Result<(Elements, Header), H5mdError> 
             format!("velocities = {}", header.velocities),
         ));
     }
-    Ok((elements, Header { provenance, ..header.clone() }))
+    if extended {
+        provenance.config.clone_from(&header.provenance.config);
+        provenance.extensions.clone_from(&header.provenance.extensions);
+    }
+    Ok(Checked { elements, header: Header { provenance, ..header.clone() }, extended })
 }
 
 /// Rows in the file.
