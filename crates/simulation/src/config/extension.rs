@@ -99,7 +99,7 @@ mod tests {
     fn last(duration: &str) -> String {
         format!(
             "# the one that counts: duration = \"5 ns\"\n[[stage]]\nkind=\"nvt\" # duration\n  duration   = {duration}   # long\nname = \"b\"\n\
-             timestep = \"4 fs\"\ntemperature = \"700 K\"\ntemperature_rate = \"-1 K/ps\"\nframes = {{ log_block = \"0.4 ps\" }}\n"
+             timestep = \"4 fs\"\ntemperature = \"700 K\"\ntemperature_rate = \"-1 K/ps\"\nframes = {{ log_block = \"0.2 ps\" }}\n"
         )
     }
 
@@ -148,7 +148,7 @@ mod tests {
             ("10", "--extend \"10\": "),
             ("10 K", "--extend \"10 K\": "),
             ("1e9 s", "give at most 1e15 steps"),
-            ("1 ns", "the ramp ends at -301 K; the temperature must stay above 0 K"),
+            ("1 ns", "the ramp ends at -301.000000 K; the temperature must stay above 0 K"),
         ] {
             let message = message(&ramp, by);
             assert!(message.contains(expected), "{by}: {message}");

@@ -112,3 +112,20 @@ impl Means {
 pub(super) fn density(thermo: &Thermo, mass: f64) -> f64 {
     mass / thermo.volume / GRAM_PER_CUBIC_CENTIMETRE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_that_go_on_at_a_longer_interval_weigh_all_of_the_stage_alike() {
+        let sample = |temperature| Thermo { temperature, volume: 1000.0, ..Thermo::default() };
+        let mut means = Means::default();
+        // 100 steps at 300 K, a sample each; then 100 steps at 400 K, one every ten.
+        (0..100).for_each(|_| means.add(&sample(300.0), 1.0));
+        means.rescale(1, 10);
+        (0..10).for_each(|_| means.add(&sample(400.0), 1.0));
+        // Round-off.
+        assert!((means.values()[0] - 350.0).abs() < 1e-9, "{}", means.values()[0]);
+    }
+}
