@@ -278,6 +278,12 @@ pub fn parse_quantity(text: &str, dimension: Dimension) -> Result<f64, UnitError
     }
 }
 
+/// The unit of a quantity: "ps" in "1e3 ps".
+pub fn unit_of(text: &str) -> &str {
+    let trimmed = text.trim();
+    trimmed[number_length(trimmed)..].trim()
+}
+
 /// The size of a unit expression such as "kcal/mol/angstrom" in internal units.
 pub fn parse_unit(text: &str, dimension: Dimension) -> Result<f64, UnitError> {
     unit_factor(text, text, dimension)

@@ -182,6 +182,9 @@ fn trajectory(path: &Path, group: Option<&str>) -> Result<String> {
         }
         add("started", format!("{} on {}", p.started, p.host));
         add("command", p.command.clone());
+        for e in &p.extensions {
+            add("extended", format!("stage {} by {}, {} on {}", e.stage, e.by, e.time, e.host));
+        }
         add("configuration", format!("sha256 {}", p.config_sha256()));
     }
     Ok(lines.join("\n"))

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use glam::DVec3;
 use vitrion_core::cpu::{self, Precision};
@@ -27,11 +27,12 @@ use crate::{Outcome, signals};
 Examples:
   vitrion run ckn.toml --dry-run     steps, bytes, and how long on this machine
   vitrion run ckn.toml               in ckn-run/; the same command resumes it
-  vitrion run ckn-run/config.toml    resumes it too, wherever ckn-run/ was moved
+  vitrion run ckn-run                resumes it too, wherever ckn-run/ was moved
+  vitrion run ckn-run --extend \"10 ns\"  goes on with it, finished or not, for 10 ns more
   vitrion run ckn.toml --dir melt-2 --fresh")]
 pub struct Run {
-    /// Configuration, as `vitrion new ckn` writes it
-    #[arg(value_name = "CONFIG")]
+    /// Configuration, as `vitrion new ckn` writes it, or the directory of a run
+    #[arg(value_name = "CONFIG|DIR")]
     config: PathBuf,
 
     /// Run directory [default: the name of the configuration with -run, here]
@@ -53,6 +54,11 @@ pub struct Run {
     /// Refuse to resume: the directory must be new or empty
     #[arg(long)]
     fresh: bool,
+
+    /// Go on with the run that is there, its last stage longer by this time: the result is, bit for bit, the run that was asked for at
+    /// once. Given twice, it adds up
+    #[arg(long, value_name = "TIME", conflicts_with = "fresh", allow_hyphen_values = true)]
+    extend: Option<String>,
 
     /// Plain lines instead of a progress bar, also on a terminal
     #[arg(long)]
@@ -80,13 +86,13 @@ const RELAXED: f64 = 6e4;
 impl Run {
     /// Plans or runs.
     pub fn execute(&self) -> Result<Outcome> {
+        let (config, options) = self.what_to_run()?;
         if self.plan_only {
-            return self.plan();
+            return self.plan(&config, &options);
         }
         let mut reporter = Reporter::new(self.plain);
         let stop = signals::stop_flag(reporter.speaker())?;
-        let options = self.options();
-        let result = simulation::run(&self.config, &options, &mut reporter, &stop);
+        let result = simulation::run(&config, &options, &mut reporter, &stop);
         reporter.close();
         let outcome = result?;
         if let Some(table) = reporter.summary_table() {
@@ -106,17 +112,34 @@ impl Run {
                     "stopped at step {} of {}; go on with: {}",
                     grouped(outcome.step),
                     grouped(outcome.total_steps),
-                    self.command_to_go_on()
+                    self.command_to_go_on(&outcome.directory)
                 ));
                 Outcome::Stopped
             }
         })
     }
 
+    /// The configuration file, and how to run it. The directory of a run stands for the configuration in it.
+    fn what_to_run(&self) -> Result<(PathBuf, RunOptions)> {
+        let mut options = self.options();
+        if !self.config.is_dir() {
+            return Ok((self.config.clone(), options));
+        }
+        if !simulation::is_run(&self.config) {
+            bail!(
+                "{}: this directory holds no run; give a configuration, as `vitrion new` writes it, or the directory of a run",
+                self.config.display()
+            );
+        }
+        options.directory = options.directory.or_else(|| Some(self.config.clone()));
+        Ok((self.config.join("config.toml"), options))
+    }
+
     fn options(&self) -> RunOptions {
         RunOptions {
             directory: self.dir.clone(),
             fresh: self.fresh,
+            extend: self.extend.clone(),
             command_line: console::command_line(),
             first_step: 0,
             backend: self.backend.map(|backend| match backend {
@@ -128,9 +151,11 @@ impl Run {
         }
     }
 
-    fn command_to_go_on(&self) -> String {
-        let mut words = vec!["vitrion run".to_owned(), console::path_word(&self.config)];
-        if let Some(directory) = &self.dir {
+    fn command_to_go_on(&self, directory: &Path) -> String {
+        // Once extended, the run is what its own copy of the configuration says.
+        let what = if self.extend.is_some() { directory } else { &self.config };
+        let mut words = vec!["vitrion run".to_owned(), console::path_word(what)];
+        if let (Some(directory), None) = (&self.dir, &self.extend) {
             words.push(format!("--dir {}", console::path_word(directory)));
         }
         if let Some(backend) = self.backend.and_then(|backend| backend.to_possible_value()) {
@@ -142,13 +167,18 @@ impl Run {
         words.join(" ")
     }
 
-    fn plan(&self) -> Result<Outcome> {
-        let mut config = Config::load(&self.config)?;
-        self.options().choose_backend(&mut config);
+    fn plan(&self, file: &Path, options: &RunOptions) -> Result<Outcome> {
+        let config = if options.extend.is_some() {
+            simulation::configuration(file, options)?
+        } else {
+            let mut config = Config::load(file)?;
+            options.choose_backend(&mut config);
+            config
+        };
         let prepared = system::prepare(&config)?;
         let plan = Plan::new(&config, &prepared.topology);
-        let default = || simulation::default_directory(&self.config);
-        let directory = self.dir.clone().unwrap_or_else(default);
+        let default = || simulation::default_directory(file);
+        let directory = options.directory.clone().unwrap_or_else(default);
         console::print(&plan_in_words(&plan, &directory))?;
         let Some(motion) = config.stages.iter().rev().find_map(|stage| stage.motion()) else {
             return Ok(Outcome::Done);

@@ -14,6 +14,24 @@ pub enum ConfigError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// What was asked for with `--extend` is no time, or not one of this configuration.
+    #[error("--extend \"{by}\": {finding}; {remedy}")]
+    Extension {
+        /// What was asked for.
+        by: String,
+        /// What was found.
+        finding: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The configuration would not be accepted with a longer last stage.
+    #[error("--extend \"{by}\": with so much more the configuration is not accepted: {source}")]
+    Extended {
+        /// What was asked for.
+        by: String,
+        /// Why not.
+        source: Box<ConfigError>,
+    },
     /// A place in the file is not as it must be.
     #[error("{}, line {line}, {key}: {finding}; {remedy}", path.display())]
     Invalid {

@@ -3,6 +3,7 @@
 //! Every quantity is a text with its unit. The commented files in `configs/` are the manual of the format.
 
 mod error;
+mod extension;
 mod file;
 mod stages;
 mod system;

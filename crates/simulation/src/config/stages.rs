@@ -225,11 +225,16 @@ fn per_replica(
 /// A time as a number of steps, at least one.
 fn whole_steps(value: &Spanned<file::Text>, key: &str, timestep: f64) -> Result<u64, Problem> {
     let time = positive(value, key, Dimension::Time)?;
+    steps_of(&value.get_ref().0, time, timestep)
+        .map_err(|(finding, remedy)| Problem::new(&value.span(), key, finding, remedy))
+}
+
+/// The number of steps in a time (ps) that `text` says; else what was found, and what to do.
+pub(super) fn steps_of(text: &str, time: f64, timestep: f64) -> Result<u64, (String, String)> {
     let quotient = time / timestep;
-    let text = &value.get_ref().0;
     if quotient > MOST_STEPS {
         let finding = format!("\"{text}\" is {quotient:.3e} steps");
-        return Err(Problem::new(&value.span(), key, finding, "give at most 1e15 steps"));
+        return Err((finding, "give at most 1e15 steps".to_owned()));
     }
     let steps = quotient.round();
     // Decimal texts such as "0.1 ps" and "4 fs" have no exact binary form: a few units of round-off in the quotient.
@@ -238,9 +243,7 @@ fn whole_steps(value: &Spanned<file::Text>, key: &str, timestep: f64) -> Result<
     }
     let near = format_quantity(steps.max(1.0) * timestep, Dimension::Time);
     let step = format_quantity(timestep, Dimension::Time);
-    Err(Problem::new(
-        &value.span(),
-        key,
+    Err((
         format!("\"{text}\" is not a multiple of the time step, {step}"),
         format!("the nearest multiple is \"{near}\""),
     ))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use vitrion_trajectory::h5md::{TrajectoryReader, holds_sealed_rows};
 
-use super::RunError;
+use super::{RunError, extension};
 use crate::config::{Config, Start};
 use crate::system::Prepared;
 
@@ -21,17 +21,31 @@ pub(super) enum Found {
     /// Nothing: a new run.
     Nothing,
     /// The beginning of a run that was killed before its first checkpoint.
-    Beginning,
-    /// A run with a checkpoint, and the configuration text that it was begun with.
+    Beginning {
+        /// Text of its `config.toml`, if that was written.
+        config: Option<String>,
+    },
+    /// A run with a checkpoint.
     Run {
         /// Text of its `config.toml`.
         config: String,
     },
 }
 
+impl Found {
+    /// Text of the run's `config.toml`.
+    pub fn config(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Beginning { config } => config.as_deref(),
+            Self::Run { config } => Some(config),
+        }
+    }
+}
+
 const LOCK: &str = "lock";
 /// Files that a run makes before its first checkpoint, beside its trajectories.
-const OWN: [&str; 7] = [
+const OWN: [&str; 9] = [
     LOCK,
     "config.toml",
     "config.toml.new",
@@ -39,7 +53,11 @@ const OWN: [&str; 7] = [
     "force_field.toml.new",
     "initial.data",
     "initial.data.new",
+    extension::FILE,
+    "extensions.json.new",
 ];
+/// Those of them that are complete, and say what the run is, where there is a `config.toml`.
+const TEXTS: [&str; 4] = ["config.toml", "force_field.toml", "initial.data", extension::FILE];
 
 impl Directory {
     /// Looks at `path` without writing, then takes it.
@@ -56,7 +74,7 @@ impl Directory {
         // Again, now that nobody else can change it.
         let found = inspect(path, config, prepared, fresh)?;
         if !matches!(found, Found::Run { .. }) {
-            directory.clear()?;
+            directory.clear(found.config().is_some())?;
             directory.write("force_field.toml", &prepared.force_field_text)?;
             if let Some(text) = &prepared.initial_text {
                 directory.write("initial.data", text)?;
@@ -77,10 +95,11 @@ impl Directory {
         self.path.join(format!("replica-{replica:03}.h5"))
     }
 
-    /// Removes what a run leaves that was killed before its first checkpoint.
-    fn clear(&self) -> Result<(), RunError> {
+    /// Removes what a run leaves that was killed before its first checkpoint; its texts stay where they are those of this run.
+    fn clear(&self, keep_texts: bool) -> Result<(), RunError> {
         for name in names(&self.path)? {
-            if name != LOCK && is_own(&name) {
+            let kept = name == LOCK || keep_texts && TEXTS.contains(&name.as_str());
+            if !kept && is_own(&name) {
                 let file = self.path.join(&name);
                 fs::remove_file(&file).map_err(RunError::system(&file, "remove this unfinished file"))?;
             }
@@ -88,18 +107,24 @@ impl Directory {
         Ok(())
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+    /// Writes a file as a whole: when this returns it is on the disk, under its name.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
         let (file, unnamed) = (self.path.join(name), self.path.join(format!("{name}.new")));
         let written = fs::write(&unnamed, text)
             .and_then(|()| File::open(&unnamed)?.sync_all())
-            .and_then(|()| fs::rename(&unnamed, &file));
+            .and_then(|()| fs::rename(&unnamed, &file))
+            .and_then(|()| {
+                File::open(if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path })
+            })
+            .and_then(|directory| directory.sync_all());
         written.map_err(RunError::system(&file, "write this file"))
     }
 }
 
-/// Whether `directory` is one of a run.
+/// Whether `directory` is one of a run; a copy of it may lack the lock file.
 pub fn is_run(directory: &Path) -> bool {
-    directory.join(LOCK).is_file() && directory.join("config.toml").is_file()
+    let has = |name: &str| directory.join(name).is_file();
+    has("config.toml") && [LOCK, "checkpoint", "checkpoint.previous"].into_iter().any(has)
 }
 
 fn checkpoint(directory: &Path) -> PathBuf {
@@ -171,16 +196,11 @@ pub(super) fn inspect(
         // A kill while the first files were written leaves only these.
         return match names.iter().find(|n| !OWN.contains(&n.as_str())) {
             Some(name) => Err(RunError::Occupied { directory: directory(), found: name.clone() }),
-            None => Ok(Found::Beginning),
+            None => Ok(Found::Beginning { config: None }),
         };
     }
     let text = fs::read_to_string(&copy).map_err(RunError::system(&copy, "read this file"))?;
-    if text != config.text {
-        let keys = differing_keys(&text, &config.text);
-        if !keys.is_empty() {
-            return Err(RunError::OtherConfig { directory: directory(), keys: keys.join(", ") });
-        }
-    }
+    check_config(path, &text, config)?;
     let copy = path.join("force_field.toml");
     let theirs = fs::read_to_string(&copy).map_err(RunError::system(&copy, "read this file"))?;
     if theirs != prepared.force_field_text {
@@ -204,8 +224,26 @@ pub(super) fn inspect(
     }
     match names.iter().find(|name| is_trajectory(name) && may_hold_data(&path.join(name))) {
         Some(name) => Err(RunError::NoCheckpoint { directory: directory(), trajectory: name.clone() }),
-        None => Ok(Found::Beginning),
+        None => Ok(Found::Beginning { config: Some(text) }),
     }
+}
+
+/// That `config` is, but for comments, the configuration `text` of the run in `directory`, or was before the run was extended.
+fn check_config(directory: &Path, text: &str, config: &Config) -> Result<(), RunError> {
+    let keys = differing_keys(text, &config.text);
+    if text == config.text || keys.is_empty() {
+        return Ok(());
+    }
+    let earlier = extension::history(directory, text)?;
+    if earlier.iter().any(|extension| differing_keys(&extension.config_before, &config.text).is_empty()) {
+        return Ok(());
+    }
+    let last = config.stages.last().map(|stage| format!("stage[{}].duration", stage.name));
+    let mut remedy = format!("resume it with `vitrion run {}`", directory.display());
+    if matches!(keys.as_slice(), [key] if Some(key) == last.as_ref()) {
+        remedy += ", make it longer with `--extend \"10 ns\"` beside that";
+    }
+    Err(RunError::OtherConfig { directory: directory.to_path_buf(), keys: keys.join(", "), remedy })
 }
 
 /// Whether a trajectory has more than its header, or cannot be read. The first checkpoint comes before the first row, so a

@@ -36,6 +36,21 @@ pub enum Ending {
     Stopped,
 }
 
+/// Steps between samples of thermo, written or not.
+pub(super) fn thermo_interval(stage: &Stage) -> u64 {
+    stage.outputs.thermo.unwrap_or_else(|| (stage.steps() / UNWRITTEN_SAMPLES).max(1))
+}
+
+/// When thermo is sampled, written or not.
+fn thermo_schedule(stage: &Stage) -> Schedule {
+    Schedule::Linear { every: thermo_interval(stage) }
+}
+
+/// Whether something is due at this offset of a stage.
+fn is_due(schedule: Schedule, offset: u64, stage: &Stage) -> bool {
+    schedule.next_at_or_after(offset, stage.steps()) == Some(offset)
+}
+
 /// A run in progress.
 pub(super) struct Engine<'a> {
     pub config: &'a Config,
@@ -132,7 +147,10 @@ impl Engine<'_> {
 
     fn dynamics(&mut self, index: usize, motion: &Motion, begun: bool) -> Result<Ending, RunError> {
         let first = self.clock.first_step(index);
-        if !begun {
+        if begun {
+            // Due where a stage ended before it was extended.
+            self.write_frame(index)?;
+        } else {
             self.begin(index, motion)?;
         }
         self.meter = Meter::new(self.backend.state().step);
@@ -202,17 +220,11 @@ impl Engine<'_> {
         if moving { self.config.system.replicas } else { 0 }
     }
 
-    /// When thermo is sampled, written or not.
-    fn thermo_schedule(stage: &Stage) -> Schedule {
-        let every = stage.outputs.thermo.unwrap_or_else(|| (stage.steps() / UNWRITTEN_SAMPLES).max(1));
-        Schedule::Linear { every }
-    }
-
     /// The next offset, after `offset`, at which something happens or the stop flag is looked at.
     fn next_event(&self, index: usize, offset: u64, steps: u64) -> u64 {
         let stage = &self.config.stages[index];
         let frame = stage.outputs.frames.and_then(|s| s.next_at_or_after(offset + 1, steps));
-        let thermo = Self::thermo_schedule(stage).next_at_or_after(offset + 1, steps);
+        let thermo = thermo_schedule(stage).next_at_or_after(offset + 1, steps);
         let stress = stage.outputs.ion_stress.map(|w| (offset / w.sample_every + 1) * w.sample_every);
         let look = offset.saturating_add(self.meter.chunk());
         frame.into_iter().chain(thermo).chain(stress).fold(steps.min(look), u64::min)
@@ -246,16 +258,12 @@ impl Engine<'_> {
         let stage = &self.config.stages[index];
         let step = self.backend.state().step;
         let offset = step - self.clock.first_step(index);
-        let due = |schedule: Schedule| schedule.next_at_or_after(offset, stage.steps()) == Some(offset);
         let time = self.clock.time(index, step);
-        if stage.outputs.frames.is_some_and(due) && self.records.last_frame != Some(step) {
-            self.outputs.frame(self.backend.state(), time)?;
-            self.records.last_frame = Some(step);
-        }
+        self.write_frame(index)?;
         if stage.outputs.ion_stress.is_some_and(|w| offset > 0 && offset.is_multiple_of(w.sample_every)) {
             self.sample_ion_stress(index, step, time)?;
         }
-        if !due(Self::thermo_schedule(stage)) {
+        if !is_due(thermo_schedule(stage), offset, stage) {
             return Ok(());
         }
         let thermo = self.thermo(index)?;
@@ -266,6 +274,19 @@ impl Engine<'_> {
         if stage.outputs.thermo.is_some() && self.records.last_thermo != Some(step) {
             self.outputs.thermo(step, time, &thermo)?;
             self.records.last_thermo = Some(step);
+        }
+        Ok(())
+    }
+
+    /// Writes the frame that is due at the present step, once.
+    fn write_frame(&mut self, index: usize) -> Result<(), RunError> {
+        let stage = &self.config.stages[index];
+        let step = self.backend.state().step;
+        let offset = step - self.clock.first_step(index);
+        let due = stage.outputs.frames.is_some_and(|frames| is_due(frames, offset, stage));
+        if due && self.records.last_frame != Some(step) {
+            self.outputs.frame(self.backend.state(), self.clock.time(index, step))?;
+            self.records.last_frame = Some(step);
         }
         Ok(())
     }

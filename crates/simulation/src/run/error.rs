@@ -143,14 +143,37 @@ pub enum RunError {
     },
     /// The directory holds the run of another configuration.
     #[error(
-        "{}: this run was made with another configuration; these keys differ: {keys}; resume it with `vitrion run {}`, or give a new directory",
-        directory.display(), directory.join("config.toml").display()
+        "{}: this run was made with another configuration; these keys differ: {keys}; {remedy}, or give a new directory",
+        directory.display()
     )]
     OtherConfig {
         /// Run directory.
         directory: PathBuf,
         /// Keys that differ.
         keys: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// There is no run to make longer.
+    #[error(
+        "{}: there is no run here that could be extended; begin it without --extend, with the whole `duration` in the configuration",
+        directory.display()
+    )]
+    NothingToExtend {
+        /// Run directory.
+        directory: PathBuf,
+    },
+    /// The records of extensions are damaged.
+    #[error(
+        "{}: the record of how this run was extended cannot be read ({reason}); restore it from a copy, or put it away: without it the run goes \
+         on if its checkpoint and trajectories are newer than the last extension",
+        path.display()
+    )]
+    Extensions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// The force field has changed since the run began.
     #[error(

@@ -5,6 +5,7 @@ mod clock;
 mod directory;
 mod engine;
 mod error;
+mod extension;
 mod ion_stress;
 mod outputs;
 
@@ -18,7 +19,7 @@ use vitrion_core::cpu::BuiltBackend;
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
 use vitrion_trajectory::checkpoint::{read_or_previous, sha256};
-use vitrion_trajectory::h5md::Provenance;
+use vitrion_trajectory::h5md::{Extension, Provenance};
 
 use crate::config::{BackendChoice, Config, Start};
 use crate::observer::{Observer, RunStart};
@@ -41,6 +42,8 @@ pub struct RunOptions {
     pub directory: Option<PathBuf>,
     /// Refuse to resume: the directory must not exist, or be empty.
     pub fresh: bool,
+    /// Make the last stage of the run that is there longer by this time, e.g. `10 ns`.
+    pub extend: Option<String>,
     /// Command line, kept as provenance.
     pub command_line: String,
     /// Step number at which the run begins; for tests of large step numbers.
@@ -94,10 +97,17 @@ pub fn default_directory(config_path: &Path) -> PathBuf {
     PathBuf::from(format!("{stem}-run"))
 }
 
+/// The configuration that a run with these options has: that of the file, or of the run that is there; longer, if it is to be extended.
+/// Writes nothing.
+pub fn configuration(config_path: &Path, options: &RunOptions) -> Result<Config, RunError> {
+    resolve(config_path, options).map(|resolved| resolved.config)
+}
+
 /// Runs a configuration to its end, or until `stop` is raised.
 ///
 /// A directory that holds a run of the same configuration is resumed from its last checkpoint; the result has the same bits
-/// as if it had never been interrupted. Nothing is written before configuration, force field, first state and directory
+/// as if it had never been interrupted. With `extend`, its last stage becomes longer first, and the result has the bits of a run that was
+/// as long from the beginning. Nothing is written before configuration, force field, first state and directory
 /// have been accepted.
 pub fn run(
     config_path: &Path,
@@ -116,16 +126,14 @@ fn run_with(
     stop: &AtomicBool,
     wrap: &dyn Fn(Box<dyn Backend>) -> Box<dyn Backend>,
 ) -> Result<Outcome, RunError> {
-    let mut config = Config::load(config_path)?;
-    options.choose_backend(&mut config);
-    let prepared = system::prepare(&config)?;
-    let path = options.directory.clone().unwrap_or_else(|| default_directory(config_path));
-    let found = directory::inspect(&path, &config, &prepared, options.fresh)?;
-    let (built, directory, resumed) = if let Found::Run { config: text } = found {
-        let (directory, _) = Directory::take(&path, &config, &prepared, options.fresh)?;
-        // The same but for comments; its hash is that of the files.
-        config.text = text;
-        let checkpoint = read_checkpoint(&directory, &config, observer)?;
+    let Resolved { config, current, prepared, path, found, history, note } = resolve(config_path, options)?;
+    let (built, directory, resumed) = if matches!(found, Found::Run { .. }) {
+        let (directory, now) = Directory::take(&path, &current, &prepared, options.fresh)?;
+        if now.config() != found.config() {
+            // Extended by another process since we looked.
+            return Err(RunError::Locked { directory: path });
+        }
+        let checkpoint = read_checkpoint(&directory, &config, &history, observer)?;
         let state = checkpoint.backend.state.clone();
         let chosen = Some(checkpoint.backend.electrostatics);
         (build(&config, &prepared, state, chosen)?, directory, Some(checkpoint))
@@ -137,9 +145,9 @@ fn run_with(
             // Atoms on top of each other are found here, before anything is written.
             built.backend.thermo().map_err(|source| RunError::Start { source: Box::new(source) })?;
         }
-        let (directory, found) = Directory::take(&path, &config, &prepared, options.fresh)?;
-        if matches!(found, Found::Run { .. }) {
-            // Begun, and ended, by another process since we looked.
+        let (directory, now) = Directory::take(&path, &current, &prepared, options.fresh)?;
+        if matches!(now, Found::Run { .. }) || now.config() != found.config() {
+            // Begun, and ended, or extended, by another process since we looked.
             return Err(RunError::Locked { directory: path });
         }
         (built, directory, None)
@@ -154,8 +162,74 @@ fn run_with(
         electrostatics: resumed.as_ref().map_or(description, |c| c.electrostatics.clone()),
         on,
     };
-    let run = Begun { config: &config, prepared: &prepared, directory, description, options };
+    if let Some(note) = note {
+        observer.message(&note);
+    }
+    let extends = options.extend.is_some();
+    let run =
+        Begun { config: &config, prepared: &prepared, directory, description, options, history, extends };
     run.execute(wrap(backend).as_mut(), resumed, observer, stop)
+}
+
+/// What is to be run, and where.
+struct Resolved {
+    /// The configuration of the run.
+    config: Config,
+    /// The same before it is extended.
+    current: Config,
+    prepared: Prepared,
+    /// Run directory.
+    path: PathBuf,
+    found: Found,
+    /// The extensions that led to `config`.
+    history: Vec<Extension>,
+    /// Something that the user should know.
+    note: Option<String>,
+}
+
+/// Looks at the configuration and the directory.
+fn resolve(config_path: &Path, options: &RunOptions) -> Result<Resolved, RunError> {
+    let mut current = Config::load(config_path)?;
+    options.choose_backend(&mut current);
+    let prepared = system::prepare(&current)?;
+    let path = options.directory.clone().unwrap_or_else(|| default_directory(config_path));
+    let found = directory::inspect(&path, &current, &prepared, options.fresh)?;
+    let (mut history, mut note) = (Vec::new(), None);
+    if let Some(text) = found.config() {
+        history = extension::history(&path, text)?;
+        if directory::differing_keys(text, &current.text).is_empty() {
+            // The same but for comments; its hash is that of the files.
+            text.clone_into(&mut current.text);
+        } else {
+            current = Config::parse(&current.path, text.to_owned())?;
+            options.choose_backend(&mut current);
+            note = Some(note_on_extension(config_path, &path, &current, &history));
+        }
+    }
+    let Some(by) = &options.extend else {
+        return Ok(Resolved { config: current.clone(), current, prepared, path, found, history, note });
+    };
+    if found.config().is_none() {
+        return Err(RunError::NothingToExtend { directory: path });
+    }
+    let config = current.extended(by)?;
+    let circumstances = (timestamp(SystemTime::now()), host(), options.command_line.as_str());
+    history.push(extension::record(&current, &config, by, circumstances));
+    Ok(Resolved { config, current, prepared, path, found, history, note })
+}
+
+/// The user gives a configuration from before the run was extended.
+fn note_on_extension(asked: &Path, path: &Path, config: &Config, history: &[Extension]) -> String {
+    let last = history.last().cloned().unwrap_or_default();
+    format!(
+        "{}: this run was extended since (stage `{}` by {} at {}) and lasts {} there: `{}` says so, and the run goes on with that",
+        asked.display(),
+        last.stage,
+        last.by,
+        last.time,
+        config.last_duration_text().unwrap_or_default(),
+        path.join("config.toml").display()
+    )
 }
 
 struct Description {
@@ -171,6 +245,10 @@ struct Begun<'a> {
     directory: Directory,
     description: Description,
     options: &'a RunOptions,
+    /// The extensions that led to the configuration.
+    history: Vec<Extension>,
+    /// Whether the last one is still to be made.
+    extends: bool,
 }
 
 impl Begun<'_> {
@@ -181,7 +259,7 @@ impl Begun<'_> {
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<Outcome, RunError> {
-        let Self { config, prepared, directory, description, options } = self;
+        let Self { config, prepared, directory, description, options, history, extends } = self;
         let first_step = resumed.as_ref().map_or(options.first_step, |c| c.first_step);
         let clock = Clock::new(config, first_step);
         let (stage, begun) = resumed.as_ref().map_or((0, false), |c| (c.stage, c.begun));
@@ -201,10 +279,18 @@ impl Begun<'_> {
                 ));
             }
         }
-        let provenance = provenance(config, prepared, backend, &options.command_line);
+        let provenance = provenance(config, prepared, backend, &options.command_line, history);
         let counts = resumed.as_ref().map(|c| c.counts.as_slice());
         let topology = &prepared.topology;
         let ion_stress = IonStressSampler::new(config, prepared, backend)?;
+        if extends {
+            if let Some(counts) = counts {
+                Outputs::check(&directory, config, topology, &clock, &provenance, counts)?;
+            }
+            // As late as possible: whatever could have been refused has been, and left the shorter run as it is.
+            extension::commit(&directory, &provenance.extensions, &config.text)?;
+            observer.message(&extended(config, &provenance.extensions, &directory.path));
+        }
         let outputs = Outputs::open(&directory, config, topology, &clock, &provenance, counts)?;
         observer.started(&start(config, topology, &directory, backend, &description, first_step));
         let step = backend.state().step;
@@ -270,15 +356,30 @@ fn restore(
     })
 }
 
+/// What is said when the last of these extensions is made.
+fn extended(config: &Config, history: &[Extension], directory: &Path) -> String {
+    let (stage, by) = history.last().map_or(("", ""), |last| (last.stage.as_str(), last.by.as_str()));
+    format!(
+        "stage `{stage}` is extended by {by} and now lasts {}; should this be interrupted, go on with `vitrion run {}` (--extend would add as \
+         much again)",
+        config.last_duration_text().unwrap_or_default(),
+        directory.display()
+    )
+}
+
+/// The last checkpoint; if it was written before the run was extended, as the longer run would have written it.
 fn read_checkpoint(
     directory: &Directory,
     config: &Config,
+    history: &[Extension],
     observer: &mut dyn Observer,
 ) -> Result<RunCheckpoint, RunError> {
     let path = directory.checkpoint();
-    let (header, checkpoint, damage) = read_or_previous::<RunCheckpoint>(&path)?;
+    let (header, mut checkpoint, damage) = read_or_previous::<RunCheckpoint>(&path)?;
     let (found, expected) = (header.config_sha256, sha256(&config.text));
-    if found != expected {
+    if let Some(extension) = history.iter().find(|extension| extension.sha256_before() == found) {
+        checkpoint.extend(config, &extension::config_before(config, extension)?);
+    } else if found != expected {
         let short = |hash: String| hash.chars().take(12).collect();
         return Err(RunError::OtherCheckpoint { path, found: short(found), expected: short(expected) });
     }
@@ -333,23 +434,35 @@ fn start(
     }
 }
 
-fn provenance(config: &Config, prepared: &Prepared, backend: &dyn Backend, command_line: &str) -> Provenance {
+/// Name of the machine.
+fn host() -> String {
     let host = ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .iter()
         .find_map(|path| std::fs::read_to_string(path).ok())
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_else(|| "unknown".to_owned());
+    host.trim().to_owned()
+}
+
+fn provenance(
+    config: &Config,
+    prepared: &Prepared,
+    backend: &dyn Backend,
+    command_line: &str,
+    extensions: Vec<Extension>,
+) -> Provenance {
     Provenance {
         config: config.text.clone(),
         force_field: prepared.force_field_text.clone(),
         initial_sha256: prepared.initial_text.as_deref().map(sha256),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: command_line.to_owned(),
-        host: host.trim().to_owned(),
+        host: host(),
         started: timestamp(SystemTime::now()),
         backend: backend.name(),
         hardware: backend.hardware().map(|hardware| hardware.to_string()),
         replica: 0,
+        extensions,
     }
 }
 

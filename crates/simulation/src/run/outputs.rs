@@ -38,11 +38,9 @@ impl Outputs {
         provenance: &Provenance,
         counts: Option<&[Counts]>,
     ) -> Result<Self, H5mdError> {
-        let header = header(config, topology, clock, provenance);
-        let writers = (0..config.system.replicas)
-            .map(|replica| {
-                let mut header = header.clone();
-                header.provenance.replica = replica;
+        let writers = headers(config, topology, clock, provenance)
+            .map(|header| {
+                let replica = header.provenance.replica;
                 let path = directory.trajectory(replica);
                 match counts.and_then(|c| c.get(replica)) {
                     Some(counts) => TrajectoryWriter::reopen(&path, &header, counts),
@@ -59,6 +57,20 @@ impl Outputs {
             topology: Arc::clone(topology),
             velocities: config.run.velocities,
             centre_bodies: topology.centre_atoms().into_iter().map(|atom| body_of_atom[atom]).collect(),
+        })
+    }
+
+    /// Whether the files of a checkpoint can be gone on with; changes nothing.
+    pub fn check(
+        directory: &Directory,
+        config: &Config,
+        topology: &Topology,
+        clock: &Clock,
+        provenance: &Provenance,
+        counts: &[Counts],
+    ) -> Result<(), H5mdError> {
+        headers(config, topology, clock, provenance).zip(counts).try_for_each(|(header, counts)| {
+            TrajectoryWriter::check(&directory.trajectory(header.provenance.replica), &header, counts)
         })
     }
 
@@ -132,6 +144,21 @@ impl Outputs {
             })
             .collect()
     }
+}
+
+/// What the file of each replica says before its first frame.
+fn headers(
+    config: &Config,
+    topology: &Topology,
+    clock: &Clock,
+    provenance: &Provenance,
+) -> impl Iterator<Item = Header> {
+    let header = header(config, topology, clock, provenance);
+    (0..config.system.replicas).map(move |replica| {
+        let mut header = header.clone();
+        header.provenance.replica = replica;
+        header
+    })
 }
 
 fn header(config: &Config, topology: &Topology, clock: &Clock, provenance: &Provenance) -> Header {

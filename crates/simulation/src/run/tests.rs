@@ -288,6 +288,46 @@ fn killed_and_stopped_runs_go_on_with_the_same_bits() {
     same(&again.unwrap(), &whole, "a finished run is left as it is");
 }
 
+/// Kills before the first new step, and later, in the barostat, the thermostats and the correlator of a stage that goes on where it had
+/// ended; of a run that had ended, and of one that had been killed itself. The checkpoint that they go on from is of the shorter
+/// run where the kill comes before the first new one.
+#[test]
+fn extended_runs_that_are_killed_go_on_with_the_same_bits() {
+    let case = Case::new();
+    let system = "[system]\nseed = 5\nreplicas = 2";
+    case.write(&STAGES.replace("duration = \"16 fs\"", "duration = \"26 fs\""), system);
+    let whole = case.run("whole").0.unwrap();
+    case.write(STAGES, system);
+    for before in [26, 21, 5] {
+        for last in [1, 22, 27, 28, 31] {
+            if last <= before && before < 26 {
+                continue;
+            }
+            let what = format!("{before} steps, extended and killed before step {last}");
+            if before < 26 {
+                case.kill_before(&what, before);
+            } else {
+                case.run(&what).0.unwrap();
+            }
+            let options = RunOptions { extend: Some("10 fs".to_owned()), ..case.options(&what) };
+            let killed = catch_unwind(AssertUnwindSafe(|| {
+                let wrap = |inner: Box<dyn Backend>| -> Box<dyn Backend> {
+                    Box::new(Mortal { inner, last, end: End::Killed, hardware: None })
+                };
+                let stop = AtomicBool::new(false);
+                run_with(&case.config, &options, &mut Recorder::default(), &stop, &wrap).map(|_| ())
+            }));
+            assert!(killed.is_err(), "{what}: it is not killed");
+            // The old configuration finds the longer run.
+            let (resumed, recorder) = case.run(&what);
+            let resumed = resumed.unwrap();
+            assert_eq!((resumed.ending, resumed.step), (Ending::Finished, 31), "{what}");
+            assert!(recorder.messages[0].contains("lasts 26 fs there"), "{:?}", recorder.messages);
+            same(&whole, &resumed, &what);
+        }
+    }
+}
+
 /// A random melt, in the arithmetic that users take: its neighbour lists, mesh and minimisation resume too.
 #[test]
 fn a_melt_in_mixed_precision_resumes_with_the_same_bits_on_any_number_of_threads() {

@@ -191,6 +191,12 @@ impl Counts {
         self.frames + self.thermo + windows
     }
 
+    /// Whether these are the same rows, with the stress correlations of the other, or more.
+    pub(super) fn has_rows_of(&self, other: &Self) -> bool {
+        other.stress_correlations.is_subset(&self.stress_correlations)
+            && Self { stress_correlations: other.stress_correlations.clone(), ..self.clone() } == *other
+    }
+
     /// Rows of such a series.
     pub(super) fn rows(&self, counted: &Counted) -> usize {
         match *counted {

@@ -220,7 +220,7 @@ pub(super) struct Found {
     pub last: bool,
 }
 
-/// Looks for the seal of `counts`. None where the journal, as far as it is whole, has none; the text says what it has instead.
+/// Looks for the first seal of these rows, with the stress correlations of `counts` at least. None where the journal, as far as it is whole, has none; the text says what it has instead.
 pub(super) fn find(path: &Path, counts: &Counts) -> Result<Result<Found, String>, H5mdError> {
     let mut records = Records::open(path)?;
     let Some(Record::Begin(begin)) = records.next()? else {
@@ -232,7 +232,7 @@ pub(super) fn find(path: &Path, counts: &Counts) -> Result<Result<Found, String>
     let mut last = None;
     while let Some(record) = records.next()? {
         let Record::Seal(sealed) = record else { continue };
-        if sealed == *counts {
+        if sealed.has_rows_of(counts) {
             let (end, chain) = (records.at, records.chain);
             return Ok(Ok(Found { begin: *begin, end, chain, last: end == records.length }));
         }

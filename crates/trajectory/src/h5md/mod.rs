@@ -8,7 +8,8 @@
 //! /particles/centres         one particle a molecule (N, K, Ca): position (f64, unwrapped), the same box, species ...
 //! /vitrion                   closed: 1 after an orderly end, 0 while the file is written and after a kill
 //! /vitrion/provenance        attributes: configuration, its SHA-256, force field, version, command, host, start,
-//!                            backend, device and driver (`hardware`, if the backend has one)
+//!                            backend, device and driver (`hardware`, if the backend has one), and how it was made longer
+//!                            (`extensions`, JSON, if it was)
 //! /vitrion/stages            name, first_step, steps, timestep
 //! /vitrion/thermo            step, time and one growing dataset a quantity
 //! /vitrion/window_means/S    step, time, value: means of the centres over the windows of stage S
@@ -55,7 +56,7 @@ use std::path::{Path, PathBuf};
 pub use groups::GroupSummary;
 pub use journal::holds_sealed_rows;
 pub use plain::{PlainHeader, PlainWriter};
-pub use provenance::{Provenance, Stage};
+pub use provenance::{Extension, Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
 pub use summary::Summary;
 pub use thermo::{QUANTITIES, Quantity};

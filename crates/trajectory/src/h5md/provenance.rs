@@ -30,12 +30,47 @@ pub struct Provenance {
     pub hardware: Option<String>,
     /// Index of the replica.
     pub replica: usize,
+    /// How the run was made longer than it was begun, the first time first. The last one led to `config`.
+    pub extensions: Vec<Extension>,
+}
+
+/// The last stage of a run was made longer. In a file, the attribute `extensions` of `/vitrion/provenance` holds them as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// The stage.
+    pub stage: String,
+    /// By how much, in the words of the command line, e.g. `10 ns`.
+    pub by: String,
+    /// When, e.g. `2026-01-31T12:00:00Z`.
+    pub time: String,
+    /// Command line.
+    pub command: String,
+    /// Name of the machine.
+    pub host: String,
+    /// Version of the program.
+    pub version: String,
+    /// SHA-256 of the configuration afterwards, hexadecimal.
+    pub config_sha256: String,
+    /// Text of the configuration before.
+    pub config_before: String,
+}
+
+impl Extension {
+    /// SHA-256 of the configuration before, hexadecimal.
+    pub fn sha256_before(&self) -> String {
+        sha256(&self.config_before)
+    }
 }
 
 impl Provenance {
     /// SHA-256 of the configuration, hexadecimal.
     pub fn config_sha256(&self) -> String {
         sha256(&self.config)
+    }
+
+    /// Whether a configuration with this SHA-256 was that of the run before it was extended.
+    pub fn was(&self, config_sha256: &str) -> bool {
+        self.extensions.iter().any(|extension| extension.sha256_before() == config_sha256)
     }
 
     fn entries(&self) -> [(&'static str, &str); 7] {
@@ -61,6 +96,11 @@ impl Provenance {
         if let Some(hardware) = &self.hardware {
             attribute(group, "hardware", hardware)?;
         }
+        if !self.extensions.is_empty() {
+            let text = serde_json::to_string(&self.extensions)
+                .map_err(|error| hdf5::Error::Internal(error.to_string()))?;
+            attribute(group, "extensions", &text)?;
+        }
         group.new_attr::<u64>().create("replica")?.write_scalar(&(self.replica as u64))
     }
 
@@ -79,6 +119,10 @@ impl Provenance {
             backend: get("backend")?,
             hardware: get("hardware").ok(),
             replica: group.attr("replica")?.read_scalar::<u64>()? as usize,
+            // None in a run that was not extended.
+            extensions: get("extensions")
+                .map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))
+                .map_err(|error| hdf5::Error::Internal(format!("extensions: {error}")))?,
         })
     }
 }

@@ -26,30 +26,51 @@ use super::{H5mdError, options, reason, system_error, write_error};
 impl TrajectoryWriter {
     /// Opens a trajectory to go on after the rows of `counts`; what was written after the checkpoint is dropped. `header` must
     /// describe the same run: same configuration, replica and stages; the provenance of the beginning stays.
+    ///
+    /// A file from before the run was extended ([`Provenance::extensions`] of the header) is made anew too: with the new configuration and
+    /// the new length of the last stage.
     pub fn reopen(path: &Path, header: &Header, counts: &Counts) -> Result<Self, H5mdError> {
         end_renaming(path, counts)?;
         let journal = journal::path_of(path);
         if !journal.exists() {
             return without_journal(path, header, counts);
         }
-        let found = match journal::find(&journal, counts)? {
-            Ok(found) => found,
-            Err(has) => {
-                return Err(H5mdError::Mismatch {
-                    path: path.to_path_buf(),
-                    found: has,
-                    expected: format!("the checkpoint was written after {}", counts.frames),
-                    remedy: BEHIND,
-                });
-            }
-        };
-        let header =
-            Header { provenance: found.begin.provenance.clone(), ..check(path, &found.begin, header)? };
-        if found.last && is_closed_at(path, &header, counts) {
+        let found = sealed(path, &journal, counts)?;
+        let (header, extended) = check(path, &found.begin, header)?;
+        if found.last && !extended && is_closed_at(path, &header, counts) {
             return in_place(path, &header, counts, Journal::reopen(&journal, &found, counts));
         }
-        rebuild(path, &header, counts, &|writer| fill(writer, path, &journal, &found))
+        rebuild(path, &header, counts, &|writer| fill(writer, path, &journal, &found, counts))
     }
+
+    /// Whether [`Self::reopen`] would find the rows of `counts` in a file of this run; changes nothing.
+    pub fn check(path: &Path, header: &Header, counts: &Counts) -> Result<(), H5mdError> {
+        // After a resume that was cut off between its renames, the new journal is the one.
+        for journal in [journal::path_of(path), journal::path_of(&rebuilt(path))] {
+            if journal.exists()
+                && let Ok(found) = sealed(path, &journal, counts)
+            {
+                return check(path, &found.begin, header).map(|_| ());
+            }
+        }
+        let journal = journal::path_of(path);
+        if journal.exists() {
+            return sealed(path, &journal, counts).map(|_| ());
+        }
+        let (begin, elements) = begin_of(path, &open_file(path)?)?;
+        check(path, &begin, header)?;
+        check_counts(path, &rows(&elements), counts)
+    }
+}
+
+/// The seal of a checkpoint in a journal.
+fn sealed(path: &Path, journal: &Path, counts: &Counts) -> Result<Found, H5mdError> {
+    journal::find(journal, counts)?.map_err(|has| H5mdError::Mismatch {
+        path: path.to_path_buf(),
+        found: has,
+        expected: format!("the checkpoint was written after {}", counts.frames),
+        remedy: BEHIND,
+    })
 }
 
 /// What to do where a trajectory has less than its checkpoint.
@@ -124,8 +145,9 @@ fn bytes(
     }
 }
 
-/// That the file belongs to the run. Returns the header.
-fn check(path: &Path, begin: &Begin, header: &Header) -> Result<Header, H5mdError> {
+/// That the file belongs to the run. Returns the header with the file's own provenance, and whether the file is from before the run was
+/// extended.
+fn check(path: &Path, begin: &Begin, header: &Header) -> Result<(Header, bool), H5mdError> {
     let mismatch = |found: String, expected: String| H5mdError::Mismatch {
         path: path.to_path_buf(),
         found: format!("the file belongs to {found}"),
@@ -134,7 +156,8 @@ fn check(path: &Path, begin: &Begin, header: &Header) -> Result<Header, H5mdErro
     };
     let provenance = &begin.provenance;
     let (theirs, ours) = (provenance.config_sha256(), header.provenance.config_sha256());
-    if theirs != ours {
+    let extended = theirs != ours && header.provenance.was(&theirs);
+    if theirs != ours && !extended {
         return Err(mismatch(
             format!("a configuration with SHA-256 {}...", &theirs[..12]),
             format!("{}...", &ours[..12]),
@@ -146,7 +169,11 @@ fn check(path: &Path, begin: &Begin, header: &Header) -> Result<Header, H5mdErro
             format!("replica {} here", header.provenance.replica),
         ));
     }
-    if begin.stages != header.stages {
+    let mut expected = header.stages.clone();
+    if let (true, Some(ours), Some(theirs)) = (extended, expected.last_mut(), begin.stages.last()) {
+        ours.steps = theirs.steps;
+    }
+    if begin.stages != expected {
         return Err(mismatch("other stages".to_string(), format!("{} of its own", header.stages.len())));
     }
     if begin.atoms != header.topology.n_atoms() {
@@ -158,7 +185,12 @@ fn check(path: &Path, begin: &Begin, header: &Header) -> Result<Header, H5mdErro
             format!("velocities = {}", header.velocities),
         ));
     }
-    Ok(header.clone())
+    let mut provenance = provenance.clone();
+    if extended {
+        provenance.config.clone_from(&header.provenance.config);
+        provenance.extensions.clone_from(&header.provenance.extensions);
+    }
+    Ok((Header { provenance, ..header.clone() }, extended))
 }
 
 /// What a trajectory says of itself, and its series.
@@ -275,7 +307,13 @@ fn rebuild(
 }
 
 /// Fills a new file from a journal and the places in the old file that it names.
-fn fill(writer: &mut TrajectoryWriter, old: &Path, journal: &Path, found: &Found) -> Result<(), H5mdError> {
+fn fill(
+    writer: &mut TrajectoryWriter,
+    old: &Path,
+    journal: &Path,
+    found: &Found,
+    counts: &Counts,
+) -> Result<(), H5mdError> {
     let data = fs::File::open(old).map_err(|e| H5mdError::Open {
         path: old.to_path_buf(),
         reason: e.to_string(),
@@ -312,14 +350,16 @@ fn fill(writer: &mut TrajectoryWriter, old: &Path, journal: &Path, found: &Found
         }
     })?;
     drop(series);
-    tables.iter().try_for_each(|(stage, table)| writer.write_stress_correlation(stage, table))
+    // Not that of a stage whose end has moved.
+    let mut wanted = tables.iter().filter(|(stage, _)| counts.stress_correlations.contains(stage));
+    wanted.try_for_each(|(stage, table)| writer.write_stress_correlation(stage, table))
 }
 
 /// Copies what HDF5 finds.
 fn without_journal(path: &Path, header: &Header, counts: &Counts) -> Result<TrajectoryWriter, H5mdError> {
     let file = open_file(path)?;
     let (begin, old) = begin_of(path, &file)?;
-    let header = Header { provenance: begin.provenance.clone(), ..check(path, &begin, header)? };
+    let (header, _) = check(path, &begin, header)?;
     check_counts(path, &rows(&old), counts)?;
     rebuild(path, &header, counts, &|writer| {
         copy(writer, counts, &old, &file)?;

@@ -46,6 +46,7 @@ fn header() -> Header {
             hardware: Some("llvmpipe, driver llvmpipe Mesa 22.3.6, through vulkan".to_string()),
             backend: "cpu/mixed".to_string(),
             replica: 3,
+            extensions: Vec::new(),
         },
         stages: vec![stage("melt", 0, false), stage(STAGE, 1 << 33, true)],
         velocities: true,
