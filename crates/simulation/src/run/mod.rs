@@ -222,13 +222,13 @@ fn resolve(config_path: &Path, options: &RunOptions) -> Result<Resolved, RunErro
 fn note_on_extension(asked: &Path, path: &Path, config: &Config, history: &[Extension]) -> String {
     let last = history.last().cloned().unwrap_or_default();
     format!(
-        "{}: this run was extended since (stage `{}` by {} at {}) and lasts {} there: `{}` says so, and the run goes on with that",
+        "{}: the run in {} was extended since (stage `{}` by {}, {}) to {} of that stage: it goes on as its own `config.toml` says",
         asked.display(),
+        path.display(),
         last.stage,
         last.by,
         last.time,
-        config.last_duration_text().unwrap_or_default(),
-        path.join("config.toml").display()
+        config.last_duration_text().unwrap_or_default()
     )
 }
 
