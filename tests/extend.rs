@@ -436,7 +436,7 @@ fn whoever_goes_on_with_the_old_configuration_is_told_of_the_extension() {
     assert!(
         said.contains("case.toml: the run in case-run was extended since (stage `last` by 50 fs, 20")
             && said.contains("to 150 fs of that stage")
-            && said.contains("case-run/config.toml"),
+            && said.contains("as its own `config.toml` says"),
         "{said}"
     );
     // The user brings the file up to date.
