@@ -155,11 +155,11 @@ impl Case {
 
     /// Starts a run in `directory` and stops it after its checkpoint has passed `step`.
     fn interrupt_after(&self, arguments: &[&str], directory: &str, step: u64) {
-        let child = self.start(arguments);
+        let mut child = self.start(arguments);
         let checkpoint = self.path(directory).join("checkpoint");
         loop {
             let header = vitrion_trajectory::checkpoint::read_header(&checkpoint);
-            if header.is_ok_and(|header| header.step >= step) {
+            if header.is_ok_and(|header| header.step >= step) || child.try_wait().unwrap().is_some() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(2));
