@@ -153,13 +153,13 @@ impl Case {
         said
     }
 
-    /// Begins the run of `NAME.toml` in `NAME-run` and stops it after its checkpoint has passed `step`.
-    fn interrupt_after(&self, name: &str, step: u64) {
-        let child = self.start(&[&format!("{name}.toml")]);
-        let checkpoint = self.path(&format!("{name}-run/checkpoint"));
+    /// Starts a run in `directory` and stops it after its checkpoint has passed `step`.
+    fn interrupt_after(&self, arguments: &[&str], directory: &str, step: u64) {
+        let mut child = self.start(arguments);
+        let checkpoint = self.path(directory).join("checkpoint");
         loop {
             let header = vitrion_trajectory::checkpoint::read_header(&checkpoint);
-            if header.is_ok_and(|header| header.step >= step) {
+            if header.is_ok_and(|header| header.step >= step) || child.try_wait().unwrap().is_some() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -179,7 +179,8 @@ impl Case {
     /// All datasets of all trajectories, with the configuration and the mark of an orderly end.
     fn contents(&self, directory: &str) -> BTreeMap<String, Contents> {
         let mut found = BTreeMap::new();
-        for (name, path) in files(&self.path(directory)).into_iter().filter(|(name, _)| name.ends_with(".h5"))
+        for (name, path) in
+            files(&self.path(directory)).into_iter().filter(|(name, _)| name.starts_with("replica-"))
         {
             let file = hdf5::File::with_options().with_fapl(|p| p.file_locking(false)).open(&path).unwrap();
             let closed: i32 = file.group("vitrion").unwrap().attr("closed").unwrap().read_scalar().unwrap();
@@ -310,10 +311,24 @@ fn an_interrupted_run_that_is_extended_is_the_run_asked_for_at_once() {
     // In the stage before the last one, and in the last one.
     for (step, name) in [(3, "first"), (40, "last")] {
         case.write(name, "250 fs");
-        case.interrupt_after(name, step);
-        case.succeed(&[&format!("{name}-run"), "--extend", "50 fs"]);
-        same(&whole, &case.contents(&format!("{name}-run")), name);
+        let directory = format!("{name}-run");
+        case.interrupt_after(&[&format!("{name}.toml")], &directory, step);
+        case.succeed(&[&directory, "--extend", "50 fs"]);
+        same(&whole, &case.contents(&directory), name);
     }
+    // After the extension. What the shorter run had correlated until its end is not that of the longer one.
+    case.write("short", "100 fs");
+    case.succeed(&["short.toml"]);
+    let correlation = |directory: &str| {
+        TrajectoryReader::open(&case.path(directory).join("replica-000.h5"))
+            .unwrap()
+            .stress_correlation("last")
+    };
+    assert!(correlation("short-run").is_ok());
+    case.interrupt_after(&["short-run", "--extend", "200 fs"], "short-run", 80);
+    assert!(correlation("short-run").is_err());
+    case.succeed(&["short-run"]);
+    same(&whole, &case.contents("short-run"), "extended and interrupted");
 }
 
 #[test]
@@ -345,12 +360,12 @@ fn a_run_that_is_extended_in_mixed_precision_and_killed_goes_on_as_the_shorter_o
         child.wait().unwrap();
         let act = is_longer();
         case.succeed(&[&name]);
-        if !act {
+        if act {
+            longer += 1;
+        } else {
             shorter += 1;
             same(&case.contents("short-run"), &case.contents(&name), &name);
             case.succeed(&[&name, "--extend", "0.8 ps"]);
-        } else {
-            longer += 1;
         }
         same(&whole, &case.contents(&name), &name);
     }
@@ -383,7 +398,7 @@ fn an_extension_that_fails_half_way_leaves_the_shorter_run_or_the_longer_one() {
         // The configuration of the beginning and the directory find the same run.
         if extended {
             let said = case.succeed(&["short.toml", "--dir", &name]);
-            assert!(said.contains("was extended since (stage `last` by 50 fs at 20"), "{obstacle}: {said}");
+            assert!(said.contains("was extended since (stage `last` by 50 fs, 20"), "{obstacle}: {said}");
         } else {
             case.succeed(&[&name]);
             same(&short, &case.contents(&name), &name);
@@ -419,9 +434,9 @@ fn whoever_goes_on_with_the_old_configuration_is_told_of_the_extension() {
     let extended = case.contents("case-run");
     let said = case.succeed(&["case.toml"]);
     assert!(
-        said.contains("case.toml: this run was extended since (stage `last` by 50 fs at 20")
-            && said.contains("lasts 150 fs there")
-            && said.contains("case-run/config.toml"),
+        said.contains("case.toml: the run in case-run was extended since (stage `last` by 50 fs, 20")
+            && said.contains("to 150 fs of that stage")
+            && said.contains("as its own `config.toml` says"),
         "{said}"
     );
     // The user brings the file up to date.

@@ -88,7 +88,7 @@ impl Run {
     pub fn execute(&self) -> Result<Outcome> {
         let (config, options) = self.what_to_run()?;
         if self.plan_only {
-            return self.plan(&config, &options);
+            return Self::plan(&config, &options);
         }
         let mut reporter = Reporter::new(self.plain);
         let stop = signals::stop_flag(reporter.speaker())?;
@@ -167,7 +167,7 @@ impl Run {
         words.join(" ")
     }
 
-    fn plan(&self, file: &Path, options: &RunOptions) -> Result<Outcome> {
+    fn plan(file: &Path, options: &RunOptions) -> Result<Outcome> {
         let config = if options.extend.is_some() {
             simulation::configuration(file, options)?
         } else {

@@ -99,7 +99,7 @@ mod tests {
     fn last(duration: &str) -> String {
         format!(
             "# the one that counts: duration = \"5 ns\"\n[[stage]]\nkind=\"nvt\" # duration\n  duration   = {duration}   # long\nname = \"b\"\n\
-             timestep = \"4 fs\"\ntemperature = \"700 K\"\ntemperature_rate = \"-1 K/ps\"\nframes = {{ log_block = \"0.2 ps\" }}\n"
+             timestep = \"4 fs\"\ntemperature = \"700 K\"\ntemperature_rate = \"-1 K/ps\"\nframes = {{ log_block = \"0.1 ps\" }}\n"
         )
     }
 

@@ -68,6 +68,17 @@ pub(super) fn commit(directory: &Directory, history: &[Extension], text: &str) -
     directory.write("config.toml", text)
 }
 
+/// What is said when the last of these extensions is made.
+pub(super) fn announcement(config: &Config, history: &[Extension], directory: &Path) -> String {
+    let (stage, by) = history.last().map_or(("", ""), |last| (last.stage.as_str(), last.by.as_str()));
+    format!(
+        "stage `{stage}` is extended by {by} and now lasts {}; should this be interrupted, go on with `vitrion run {}` (--extend would add as \
+         much again)",
+        config.last_duration_text().unwrap_or_default(),
+        directory.display()
+    )
+}
+
 /// The configuration that a checkpoint or a user's file was of, as it was before an extension.
 pub(super) fn config_before(config: &Config, extension: &Extension) -> Result<Config, ConfigError> {
     Config::parse(&config.path, extension.config_before.clone())

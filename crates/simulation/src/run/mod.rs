@@ -8,6 +8,7 @@ mod error;
 mod extension;
 mod ion_stress;
 mod outputs;
+mod resolve;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use engine::Engine;
 pub use error::RunError;
 use ion_stress::IonStressSampler;
 use outputs::Outputs;
+use resolve::{Resolved, resolve};
 
 /// How a run is started.
 #[derive(Clone, Debug, Default)]
@@ -171,67 +173,6 @@ fn run_with(
     run.execute(wrap(backend).as_mut(), resumed, observer, stop)
 }
 
-/// What is to be run, and where.
-struct Resolved {
-    /// The configuration of the run.
-    config: Config,
-    /// The same before it is extended.
-    current: Config,
-    prepared: Prepared,
-    /// Run directory.
-    path: PathBuf,
-    found: Found,
-    /// The extensions that led to `config`.
-    history: Vec<Extension>,
-    /// Something that the user should know.
-    note: Option<String>,
-}
-
-/// Looks at the configuration and the directory.
-fn resolve(config_path: &Path, options: &RunOptions) -> Result<Resolved, RunError> {
-    let mut current = Config::load(config_path)?;
-    options.choose_backend(&mut current);
-    let prepared = system::prepare(&current)?;
-    let path = options.directory.clone().unwrap_or_else(|| default_directory(config_path));
-    let found = directory::inspect(&path, &current, &prepared, options.fresh)?;
-    let (mut history, mut note) = (Vec::new(), None);
-    if let Some(text) = found.config() {
-        history = extension::history(&path, text)?;
-        if directory::differing_keys(text, &current.text).is_empty() {
-            // The same but for comments; its hash is that of the files.
-            text.clone_into(&mut current.text);
-        } else {
-            current = Config::parse(&current.path, text.to_owned())?;
-            options.choose_backend(&mut current);
-            note = Some(note_on_extension(config_path, &path, &current, &history));
-        }
-    }
-    let Some(by) = &options.extend else {
-        return Ok(Resolved { config: current.clone(), current, prepared, path, found, history, note });
-    };
-    if found.config().is_none() {
-        return Err(RunError::NothingToExtend { directory: path });
-    }
-    let config = current.extended(by)?;
-    let circumstances = (timestamp(SystemTime::now()), host(), options.command_line.as_str());
-    history.push(extension::record(&current, &config, by, circumstances));
-    Ok(Resolved { config, current, prepared, path, found, history, note })
-}
-
-/// The user gives a configuration from before the run was extended.
-fn note_on_extension(asked: &Path, path: &Path, config: &Config, history: &[Extension]) -> String {
-    let last = history.last().cloned().unwrap_or_default();
-    format!(
-        "{}: this run was extended since (stage `{}` by {} at {}) and lasts {} there: `{}` says so, and the run goes on with that",
-        asked.display(),
-        last.stage,
-        last.by,
-        last.time,
-        config.last_duration_text().unwrap_or_default(),
-        path.join("config.toml").display()
-    )
-}
-
 struct Description {
     measured_force_error: Option<f64>,
     electrostatics: String,
@@ -289,7 +230,7 @@ impl Begun<'_> {
             }
             // As late as possible: whatever could have been refused has been, and left the shorter run as it is.
             extension::commit(&directory, &provenance.extensions, &config.text)?;
-            observer.message(&extended(config, &provenance.extensions, &directory.path));
+            observer.message(&extension::announcement(config, &provenance.extensions, &directory.path));
         }
         let outputs = Outputs::open(&directory, config, topology, &clock, &provenance, counts)?;
         observer.started(&start(config, topology, &directory, backend, &description, first_step));
@@ -354,17 +295,6 @@ fn restore(
         directory: directory.to_path_buf(),
         source: Box::new(source),
     })
-}
-
-/// What is said when the last of these extensions is made.
-fn extended(config: &Config, history: &[Extension], directory: &Path) -> String {
-    let (stage, by) = history.last().map_or(("", ""), |last| (last.stage.as_str(), last.by.as_str()));
-    format!(
-        "stage `{stage}` is extended by {by} and now lasts {}; should this be interrupted, go on with `vitrion run {}` (--extend would add as \
-         much again)",
-        config.last_duration_text().unwrap_or_default(),
-        directory.display()
-    )
 }
 
 /// The last checkpoint; if it was written before the run was extended, as the longer run would have written it.

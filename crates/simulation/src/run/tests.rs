@@ -322,7 +322,7 @@ fn extended_runs_that_are_killed_go_on_with_the_same_bits() {
             let (resumed, recorder) = case.run(&what);
             let resumed = resumed.unwrap();
             assert_eq!((resumed.ending, resumed.step), (Ending::Finished, 31), "{what}");
-            assert!(recorder.messages[0].contains("lasts 26 fs there"), "{:?}", recorder.messages);
+            assert!(recorder.messages[0].contains("to 26 fs of that stage"), "{:?}", recorder.messages);
             same(&whole, &resumed, &what);
         }
     }
