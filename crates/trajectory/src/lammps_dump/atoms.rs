@@ -131,7 +131,7 @@ pub(super) fn parse(
         let position =
             if columns.fractional { bounds.origin + bounds.cell.cartesian(position) } else { position };
         if position.abs().max_element() * scale > LARGEST {
-            return Err(row.fault("a position beyond 0.1 mm and all sense".to_string()));
+            return Err(row.fault("a position beyond 100 m".to_string()));
         }
         positions.push(position);
         if let (Some(images), Some(columns)) = (&mut images, columns.images) {
