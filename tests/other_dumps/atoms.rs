@@ -109,8 +109,8 @@ fn molecules_and_masses_of_the_dump_are_used() {
     }
     assert_displacements(&found, 0.002, &expected(&centres));
     let file = converted(&place, "pairs").1;
-    let molecules: Vec<i64> = file.dataset("particles/all/molecule").unwrap().read_raw().unwrap();
-    assert_eq!(molecules, (0..ATOMS as i64).map(|i| i / 2 + 1).collect::<Vec<_>>());
+    let molecules: Vec<u64> = file.dataset("particles/all/molecule").unwrap().read_raw().unwrap();
+    assert_eq!(molecules, (0..ATOMS).map(|i| i as u64 / 2 + 1).collect::<Vec<_>>());
     let masses: Vec<f64> = file.dataset("particles/all/mass").unwrap().read_raw().unwrap();
     let expected_masses: Vec<f64> = (0..ATOMS).map(|i| [39.0983, 40.078][kind(i) - 1]).collect();
     // The file may keep them in f32.

@@ -1,8 +1,12 @@
 //! Cells that change, that do not begin at 0, that are not periodic, or that lie askew.
 
+use std::fmt::Write as _;
+
 use glam::{DMat3, DQuat, DVec3};
 
-use crate::support::{Place, Snapshot, Style, assert_displacements, breathing, done, expected, walk};
+use crate::support::{
+    Place, Snapshot, Style, analyze_file, assert_displacements, breathing, done, expected, walk,
+};
 
 const STEP: f64 = 0.01;
 const TIMESTEP: [&str; 2] = ["--timestep", "10 fs"];
@@ -30,7 +34,7 @@ fn in_a_changing_cell_every_way_to_write_positions_gives_the_same_displacements(
             assert_displacements(&found, STEP, &expected);
             let converted = place.path(&format!("{name}.h5"));
             done(&[&["convert", &place.path(&name), &converted], &TIMESTEP[..]].concat());
-            let (_, found) = place.analyze_file(&converted, &[]);
+            let (_, found) = analyze_file(&converted, &[]);
             assert_displacements(&found, STEP, &expected);
         }
     }
@@ -130,7 +134,10 @@ fn nothing_is_wrapped_along_an_edge_that_is_not_periodic() {
         let boundary: Vec<hdf5::types::VarLenUnicode> = hdf5::File::open(&converted)
             .and_then(|file| file.group("particles/all/box")?.attr("boundary")?.read_raw())
             .unwrap();
-        assert_eq!(boundary.iter().map(|b| b.as_str()).collect::<Vec<_>>(), ["periodic", "periodic", "none"]);
+        assert_eq!(
+            boundary.iter().map(hdf5::types::VarLenUnicode::as_str).collect::<Vec<_>>(),
+            ["periodic", "periodic", "none"]
+        );
     }
 }
 
@@ -142,7 +149,10 @@ fn boundaries_are_assumed_aloud_and_contradictions_refused() {
     let (words, _) = place.analyze("none", style("").write(&frames), &TIMESTEP);
     assert!(words.contains("names no boundaries: periodic along all edges is assumed"), "{words}");
     let words = place.refused("half", style(" pp pf pp").write(&frames), &TIMESTEP);
-    assert!(words.contains("frame 0, line 5") && words.contains("one side"), "{words}");
+    assert!(
+        words.contains("frame 0, line 5") && words.contains("one side") && words.contains("correct it there"),
+        "{words}"
+    );
     let text = style(" pp pp pp").write(&frames[..4]) + &style(" pp pp ff").write(&frames[4..]);
     let words = place.refused("changed", text, &TIMESTEP);
     assert!(words.contains("frame 4 is periodic along other edges than frame 0"), "{words}");
@@ -163,16 +173,17 @@ fn a_general_triclinic_cell_gives_the_numbers_of_the_same_cell_turned() {
     let write = |h: DMat3, header: &str, columns: &str| {
         let mut text = String::new();
         for frame in &frames {
-            text += &format!(
+            let _ = write!(
+                text,
                 "ITEM: TIMESTEP\n{}\nITEM: NUMBER OF ATOMS\n{}\n{header}",
                 frame.step,
                 frame.s.len()
             );
-            text += &format!("ITEM: ATOMS id type {columns}\n");
+            let _ = writeln!(text, "ITEM: ATOMS id type {columns}");
             for (i, s) in frame.s.iter().enumerate() {
                 let s = *s - s.floor();
                 let r = if columns == "xs ys zs" { s } else { origin + h * s };
-                text += &format!("{} {} {} {} {}\n", i + 1, 1 + i % 2, r.x, r.y, r.z);
+                let _ = writeln!(text, "{} {} {} {} {}", i + 1, 1 + i % 2, r.x, r.y, r.z);
             }
         }
         text

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::support::{ATOMS, Place, Style, assert_displacements, done, expected, refused, walk};
+use crate::support::{
+    ATOMS, Place, Style, analyze_file, assert_displacements, done, expected, refused, walk,
+};
 
 const TIMESTEP: [&str; 2] = ["--timestep", "2 fs"];
 /// Lines of a frame: those of its header, and its atoms.
@@ -23,7 +25,7 @@ fn a_frame_that_a_killed_run_left_is_named_with_the_lines_to_remove() {
         ("glued", row(&broken, 14) + 9, "after 6 of its 24 atoms the next frame begins"),
         ("header", row(&broken, 2), "the next frame begins within its header"),
         ("bounds", row(&broken, 6), "the next frame begins within its header"),
-        ("step", row(&broken, 1), "within its header"),
+        ("step", row(&broken, 1), "begins before its atoms"),
         ("number", row(&broken, 3), "begins before its atoms"),
     ];
     for (name, cut, words) in cases {
@@ -91,7 +93,7 @@ fn a_frame_that_two_runs_wrote_is_taken_once() {
         assert_displacements(&found, 0.002, &expected);
         let h5 = place.path(&format!("{name}.h5"));
         done(&[&["convert", &place.path(name), &h5], &TIMESTEP[..]].concat());
-        assert_displacements(&place.analyze_file(&h5, &[]).1, 0.002, &expected);
+        assert_displacements(&analyze_file(&h5, &[]).1, 0.002, &expected);
     }
     // The same step with other places is no repetition.
     let mut other = frames[5..].to_vec();
@@ -108,7 +110,9 @@ fn a_frame_that_two_runs_wrote_is_taken_once() {
 fn no_atoms_and_atoms_that_come_and_go_are_refused_by_all_commands() {
     let place = Place::new();
     let mut empty = walk(4);
-    empty.iter_mut().for_each(|frame| frame.s.clear());
+    for frame in &mut empty {
+        frame.s.clear();
+    }
     let mut fewer = walk(4);
     fewer[2].s.truncate(7);
     let mut none = walk(4);

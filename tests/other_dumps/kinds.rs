@@ -52,7 +52,7 @@ fn info_says_what_dumps_and_data_files_hold() {
     let place = Place::new();
     let style = Style { units: Some("metal"), boundary: " pp pp fs", step: Some(0.002), ..Style::default() };
     let text = style.write(&walk(6));
-    let path = place.write("t", &text[..text.len() - 10]);
+    let path = place.write("t", &text[..text.len() - 100]);
     let words = done(&["info", &path]);
     for part in [
         "LAMMPS dump",

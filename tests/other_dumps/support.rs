@@ -184,13 +184,7 @@ impl Place {
     /// Runs `analyze --only msd,rdf` on a file with these contents, into a directory of its own: what it says, and (t, MSD) of all.
     pub fn analyze(&self, name: &str, contents: impl AsRef<[u8]>, more: &[&str]) -> (String, Vec<[f64; 2]>) {
         let input = self.write(name, contents);
-        self.analyze_file(&input, more)
-    }
-
-    pub fn analyze_file(&self, input: &str, more: &[&str]) -> (String, Vec<[f64; 2]>) {
-        let out = format!("{input}.out");
-        let words = done(&[&["analyze", input, "--only", "msd,rdf", "--out", &out], more].concat());
-        (words, displacements(Path::new(&out), "all"))
+        analyze_file(&input, more)
     }
 
     /// What `analyze` says when it refuses these contents.
@@ -201,6 +195,13 @@ impl Place {
         assert!(!self.at(&format!("{name}.out")).join("msd.csv").exists(), "{name}: nothing is measured");
         words
     }
+}
+
+/// Runs `analyze --only msd,rdf` on a file: what it says, and (t, MSD) of all.
+pub fn analyze_file(input: &str, more: &[&str]) -> (String, Vec<[f64; 2]>) {
+    let out = format!("{input}.out");
+    let words = done(&[&["analyze", input, "--only", "msd,rdf", "--out", &out], more].concat());
+    (words, displacements(Path::new(&out), "all"))
 }
 
 /// (t, MSD) of a species.

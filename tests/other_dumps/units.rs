@@ -1,6 +1,8 @@
 //! Lengths and times in any unit.
 
-use crate::support::{Place, Style, assert_displacements, done, expected, refused, walk};
+use vitrion_analysis::results::Results;
+
+use crate::support::{Place, Style, analyze_file, assert_displacements, done, expected, refused, walk};
 
 /// Name, angstrom, ps, LAMMPS' default step (ps): its manual, commands `units` and `timestep`.
 const UNITS: [(&str, f64, f64, f64); 7] = [
@@ -50,7 +52,7 @@ fn lengths_and_times_of_all_unit_styles_are_those_that_are_meant() {
         // Also converted.
         let converted = place.path(&format!("{units}.h5"));
         done(&["convert", &place.path(&format!("{units}-said")), &converted, "--units", units]);
-        let (_, found) = place.analyze_file(&converted, &[]);
+        let (_, found) = analyze_file(&converted, &[]);
         assert_displacements(&found, 0.002, &expected);
     }
 }
@@ -101,11 +103,8 @@ fn what_is_assumed_of_units_is_said() {
     // In nanometres: 24 atoms in what would be one cubic angstrom.
     let (words, _) = place.analyze("nm", Style { length: 10.0, ..Style::default() }.write(&frames), &[]);
     assert!(words.contains("24.00 atoms in a cubic angstrom, more than any solid has"), "{words}");
-    let note = hdf5::File::open(place.at("nm.out").join("results.h5"))
-        .and_then(|file| file.attr("notes")?.read_raw::<hdf5::types::VarLenUnicode>());
-    if let Ok(notes) = note {
-        assert!(notes.iter().any(|note| note.contains("more than any solid")));
-    }
+    let results = Results::read(&place.at("nm.out")).unwrap().unwrap();
+    assert!(results.notes.iter().any(|note| note.contains("more than any solid")), "{:?}", results.notes);
 }
 
 /// <https://github.com/deepmodeling/dpdata/issues/616>
@@ -167,8 +166,8 @@ fn results_in_other_units_are_other_results() {
     let frames = walk(8);
     let path = place.write("x", Style::default().write(&frames));
     let arguments = ["--timestep", "2 fs", "--units"];
-    let (_, angstrom) = place.analyze_file(&path, &[&arguments[..], &["real"]].concat());
-    let (words, nanometres) = place.analyze_file(&path, &[&arguments[..], &["nano"]].concat());
+    let (_, angstrom) = analyze_file(&path, &[&arguments[..], &["real"]].concat());
+    let (words, nanometres) = analyze_file(&path, &[&arguments[..], &["nano"]].concat());
     assert!(words.contains("measured"), "{words}");
     let hundredfold: Vec<f64> = angstrom.iter().map(|[_, msd]| 100.0 * msd).collect();
     assert_displacements(&nanometres, 0.002, &hundredfold);
