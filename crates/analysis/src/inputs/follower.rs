@@ -39,6 +39,8 @@ pub(super) struct Moment<'a> {
 /// r - origin, so what the cell does, growing about its corner or its centre, moves nobody, and a count times the cell of
 /// today does not move what only crossed a wall long ago. Along other edges e_k has length 1 and u_k is the coordinate
 /// itself, since a box that is shrink-wrapped around its particles does not move them; nothing is wrapped there.
+/// Where a cell that is sheared is written with other edges of the same lattice (LAMMPS flips a tilt that exceeds half an edge),
+/// u of the last frame is taken along the new edges.
 pub(super) struct Follower {
     periodic: BVec3,
     followed: Option<Followed>,
@@ -92,9 +94,10 @@ impl Follower {
             (_, Crossings::Unwrapped) if constant => positions.to_vec(),
             (None, _) => positions.to_vec(),
             (Some(last), _) => {
+                let flip = flip(&last.cell, cell).filter(|_| self.periodic.all());
                 let before = last.coordinates.iter().zip(&last.places);
                 let moved = coordinates.iter().zip(before).map(|(now, (before, place))| {
-                    let moved = *now - *before;
+                    let moved = *now - flip.map_or(*before, |flip| flip * *before);
                     let moved = match crossings {
                         Crossings::Unknown => moved - crossed(moved.round()),
                         Crossings::Counted(_) | Crossings::Unwrapped => moved,
@@ -107,6 +110,19 @@ impl Follower {
         self.followed = Some(Followed { cell: *cell, origin, constant, coordinates, places: places.clone() });
         places
     }
+}
+
+/// From coordinates along the edges of a cell to those along other edges of the same lattice: h_old = h_new F, but for a small
+/// deformation. None where the edges are the same.
+fn flip(old: &Cell, new: &Cell) -> Option<DMat3> {
+    if old == new {
+        return None;
+    }
+    let columns = (new.inverse() * old.matrix()).to_cols_array().map(f64::round);
+    let integers = DMat3::from_cols_array(&columns);
+    // Other integers are a cell that grew or shrank beyond recognition.
+    let same_lattice = (integers.determinant().abs() - 1.0).abs() < 0.5;
+    (integers != DMat3::IDENTITY && same_lattice).then_some(integers)
 }
 
 /// The edges that coordinates belong to: of full length where they are periodic, else of length 1.
@@ -261,6 +277,41 @@ mod tests {
         assert_eq!(first, DVec3::new(4.0, -4.0, 0.0));
         // Round-off of 20 sums.
         assert!((1..20).all(|i| (at(10.0 - 0.1 * f64::from(i)) - first).length() < 1e-13));
+    }
+
+    #[test]
+    fn a_tilt_that_flips_moves_nobody() {
+        // Sheared by 4 % a frame; the tilt flips where it exceeds half an edge. The particles go with the cell.
+        let s = [DVec3::new(0.3, 0.8, 0.1), DVec3::new(2.7, 5.9, -3.2)];
+        let (mut counted, mut unwrapped, mut shortest) =
+            (Follower::default(), Follower::default(), Follower::default());
+        let mut first = None;
+        for frame in 0..40 {
+            let sheared = 0.04 * f64::from(frame);
+            let tilt = sheared - sheared.round();
+            let cell = |tilt: f64| {
+                let b = DVec3::new(10.0 * tilt, 10.0, 0.0);
+                Cell::new(DMat3::from_cols(DVec3::X * 10.0, b, DVec3::Z * 10.0)).unwrap()
+            };
+            let (smooth, cell) = (cell(sheared), cell(tilt));
+            let places = s.map(|s| smooth.cartesian(s));
+            let fractions = places.map(|r| cell.fractional(r));
+            let images = fractions.map(|s| s.floor());
+            let wrapped = fractions.map(|s| cell.cartesian(s - s.floor()));
+            let found = |follower: &mut Follower, positions: &[DVec3], crossings| {
+                follower.next(&Moment { cell: &cell, origin: DVec3::ZERO, positions, crossings })
+            };
+            let all = [
+                found(&mut counted, &wrapped, Crossings::Counted(&images)),
+                found(&mut unwrapped, &places, Crossings::Unwrapped),
+                found(&mut shortest, &wrapped, Crossings::Unknown),
+            ];
+            let first = first.get_or_insert_with(|| all.clone());
+            for (found, first) in all.iter().zip(&*first) {
+                // Round-off of 40 sums of numbers up to 100.
+                assert!(found.iter().zip(first).all(|(a, b)| (*a - *b).length() < 1e-11), "frame {frame}");
+            }
+        }
     }
 
     #[test]

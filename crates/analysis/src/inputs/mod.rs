@@ -209,6 +209,8 @@ impl Inputs {
             let clock = trajectory.clock();
             hash.update(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
             hash.update(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));
+            // Units that a user names change lengths.
+            hash.update(format!("{:?}", trajectory.cell(0)?));
         }
         Ok(sha256(&format!("{:?}", hash.finalize())))
     }

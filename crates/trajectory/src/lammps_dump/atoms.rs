@@ -131,7 +131,7 @@ pub(super) fn parse(
         let position =
             if columns.fractional { bounds.origin + bounds.cell.cartesian(position) } else { position };
         if position.abs().max_element() * scale > LARGEST {
-            return Err(row.fault("a position beyond 0.1 mm and all sense".to_string()));
+            return Err(row.fault("a position beyond 100 m"));
         }
         positions.push(position);
         if let (Some(images), Some(columns)) = (&mut images, columns.images) {
@@ -214,7 +214,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn fault(&self, found: String) -> Fault {
+    fn fault(&self, found: impl std::fmt::Display) -> Fault {
         Fault::at(
             self.line,
             format!("{found}, in `{}`", echo(self.text)),
@@ -249,7 +249,7 @@ impl Row<'_> {
         if counts == counts.round() && counts.abs().max_element() <= f64::from(i32::MAX) {
             return Ok(counts);
         }
-        Err(self.fault("images that are no counts of cells".to_string()))
+        Err(self.fault("images that are no counts of cells"))
     }
 
     fn whole(&self, column: usize, what: &str) -> Result<u64, Fault> {

@@ -41,7 +41,7 @@ pub enum End {
     Whole,
     /// Within a frame.
     WithinFrame,
-    /// Behind the last atom of a frame, but without a line break: its last number may be cut.
+    /// Behind all columns of the last atom of a frame, but without a line break: its last number may be cut.
     WithinLastLine,
 }
 
@@ -105,7 +105,7 @@ struct Scanner<R> {
 }
 
 /// The header of a frame, as far as it has been read.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Header {
     step: Option<i64>,
     atoms: Option<usize>,
@@ -223,7 +223,10 @@ impl<R: BufRead> Scanner<R> {
                 let Some(row) = self.value()? else { return Ok(false) };
                 rows.push(row);
             }
-            header.bounds = Some(Bounds::parse(text, &rows).map_err(|found| self.fault(found, DAMAGED))?);
+            header.bounds = Some(Bounds::parse(text, &rows).map_err(|found| {
+                let fault = Fault::at(self.line - 3, found, "correct it there, or dump it again");
+                ScanError::Frame(self.index.entries.len(), fault)
+            })?);
             return Ok(true);
         }
         let Some(value) = self.value()? else { return Ok(false) };
@@ -301,7 +304,9 @@ impl<R: BufRead> Scanner<R> {
             }
             passed += usize::from(!self.buffer.trim_ascii().is_empty());
             if !whole {
-                let last = passed == atoms;
+                let words =
+                    self.buffer.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count();
+                let last = passed == atoms && words >= columns.split_whitespace().count();
                 return Ok(Found::End(if last { End::WithinLastLine } else { End::WithinFrame }));
             }
         }

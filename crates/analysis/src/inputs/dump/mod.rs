@@ -97,16 +97,16 @@ impl DumpTrajectory {
             [(&frame.types, &self.first.types, "type"), (&frame.elements, &self.first.elements, "element")];
         for (now, first, what) in kinds {
             if let Some((atom, words)) = changed(now.as_ref(), first.as_ref(), what) {
-                return match frame.has_ids {
-                    true => problem(
+                if frame.has_ids {
+                    return problem(
                         format!("has atom {} as {words}", frame.ids[atom]),
                         "species that change are not understood: dump ids that keep their types (no swaps of types, no new numbers), or split the file there",
-                    ),
-                    false => problem(
-                        format!("has in its line {} of atoms {words}", atom + 1),
-                        "without ids the order of the lines must stay: dump with `id` (or dump_modify sort id)",
-                    ),
-                };
+                    );
+                }
+                return problem(
+                    format!("has in its line {} of atoms {words}", atom + 1),
+                    "without ids the order of the lines must stay: dump with `id` (or dump_modify sort id)",
+                );
             }
         }
         if self.own_molecules && self.particles.molecules.is_some() && frame.molecules != self.first.molecules
@@ -131,7 +131,7 @@ impl DumpTrajectory {
     }
 
     /// Positions counted from the corner, which is where it was in the first frame: as they are, as long as it stays.
-    fn from_corner(&self, frame: &DumpFrame) -> Vec<DVec3> {
+    fn with_corner_at_rest(&self, frame: &DumpFrame) -> Vec<DVec3> {
         let moved = self.corner(frame) - self.first.origin;
         if moved == DVec3::ZERO {
             return frame.positions.clone();
@@ -290,7 +290,7 @@ impl FrameStream for Stream<'_> {
             tick: trajectory.clock.ticks[index],
             time: trajectory.clock.ticks[index] as f64 * trajectory.clock.tick,
             cell: Some(frame.cell),
-            atoms: if needs.atoms { trajectory.from_corner(&frame).into() } else { Arc::new([]) },
+            atoms: if needs.atoms { trajectory.with_corner_at_rest(&frame).into() } else { Arc::new([]) },
             unwrapped: if needs.unwrapped { places.into() } else { Arc::new([]) },
             centres: if needs.centres { centres.into() } else { Arc::new([]) },
         })

@@ -1,5 +1,7 @@
 //! When the frames of a dump were taken.
 
+use std::cmp::Ordering;
+
 use vitrion_trajectory::lammps_dump::{LammpsDump, Units};
 
 use crate::clock::Clock;
@@ -56,12 +58,16 @@ pub(super) fn clock(
     };
     Clock::new(&steps, &times).map_err(|frame| {
         let (before, now) = (steps[frame - 1], steps[frame]);
-        let found = if now == before {
-            format!("frame {frame} is of step {now} like the frame before, but its atoms are elsewhere")
-        } else if now < before {
-            format!("frame {frame} is of step {now}, the frame before of the later step {before}")
-        } else {
-            format!("frame {frame} (step {now}) is not later than the one before, by `ITEM: TIME`")
+        let found = match now.cmp(&before) {
+            Ordering::Equal => {
+                format!("frame {frame} is of step {now} like the frame before, but its atoms are elsewhere")
+            }
+            Ordering::Less => {
+                format!("frame {frame} is of step {now}, the frame before of the later step {before}")
+            }
+            Ordering::Greater => {
+                format!("frame {frame} (step {now}) is not later than the one before, by `ITEM: TIME`")
+            }
         };
         AnalysisError::input(
             label,
