@@ -31,6 +31,7 @@ pub mod reorientation;
 pub mod results;
 pub mod scattering;
 pub mod settings;
+mod seal;
 mod sinc;
 pub mod structure_factor;
 pub mod table;

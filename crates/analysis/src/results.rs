@@ -7,7 +7,7 @@
 //! /observables/NAME/TABLE/COLUMN   one value a row, with the attribute `unit`
 //! ```
 //!
-//! Files are written completely beside their place and then renamed into it.
+//! Files are written completely beside their place and then renamed into it. `results.h5` carries a checksum behind its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use hdf5::{File, Group, Location};
 
 use crate::error::AnalysisError;
 use crate::observable::{Missing, OBSERVABLES};
+use crate::seal::{self, Seal};
 use crate::table::{Column, Table, Values};
 
 /// Kind of file, and the version of its layout.
@@ -94,6 +95,9 @@ impl Results {
             found: format!("cannot be read as results: {reason}"),
             remedy: "move it away and analyse again".to_string(),
         };
+        if seal::check(&path).map_err(|e| broken(e.to_string()))? == Seal::Broken {
+            return Err(broken("its checksum does not match, so it was damaged after it was written".to_string()));
+        }
         hdf5::silence_errors(true);
         let file = File::open(&path).map_err(|e| broken(e.to_string()))?;
         match text_attribute(&file, "format") {
@@ -144,7 +148,10 @@ impl Results {
                 fs::remove_file(&path).map_err(|e| failed(&path, &e.to_string()))?;
             }
         }
-        replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))
+        replace(&directory.join(FILE), |new| {
+            self.to_file(new).map_err(|e| e.to_string())?;
+            seal::seal(new).map_err(|e| e.to_string())
+        })
     }
 
     /// Moves these results, which are in `directory`, into a new directory in it, `older` or `older-2` and so on: results of an earlier
