@@ -41,7 +41,7 @@ fn sixty_fourths(range: std::ops::Range<i32>) -> impl Strategy<Value = DVec3> {
 fn walk() -> impl Strategy<Value = Walk> {
     let starts = vec(sixty_fourths(0..16 * 64), ATOMS);
     let moves = vec(vec(sixty_fourths(-127..128), ATOMS), FRAMES - 1);
-    let edges = [Just(16.0), Just(16.0), prop_oneof![Just(16.0), Just(32.0)]].prop_map(DVec3::from_array);
+    let edges = prop_oneof![Just(16.0), Just(32.0)].prop_map(|z| DVec3::new(16.0, 16.0, z));
     (edges, starts, moves).prop_map(|(edges, starts, moves)| {
         let mut frames = vec![starts];
         for step in moves {
