@@ -32,7 +32,9 @@ struct Ran {
 }
 
 fn vitrion(arguments: &[String]) -> Ran {
-    let limits = format!("ulimit -v {MEMORY}; ulimit -t {CPU_SECONDS}; exec timeout -s KILL {WALL_SECONDS} \"$0\" \"$@\"");
+    let limits = format!(
+        "ulimit -v {MEMORY}; ulimit -t {CPU_SECONDS}; exec timeout -s KILL {WALL_SECONDS} \"$0\" \"$@\""
+    );
     let output = Command::new("sh")
         .args(["-c", &limits, env!("CARGO_BIN_EXE_vitrion"), "--threads", "1"])
         .args(arguments)
@@ -60,7 +62,13 @@ fn complaint(ran: &Ran) -> Option<String> {
 }
 
 /// Calls the program as `kind` has it on a file with these bytes, in a directory of its own below `work`.
-fn try_file(kind: &Kind, variant: usize, bytes: &[u8], seeds: &Seeds, work: &Path) -> Result<Option<i32>, String> {
+fn try_file(
+    kind: &Kind,
+    variant: usize,
+    bytes: &[u8],
+    seeds: &Seeds,
+    work: &Path,
+) -> Result<Option<i32>, String> {
     let directory = tempfile::tempdir_in(work).expect("a directory");
     let (input, arguments) = (kind.call)(variant, bytes, seeds, directory.path());
     let ran = vitrion(&arguments);
@@ -97,7 +105,11 @@ fn mutants(cases: usize) {
                 Ok(code) => *counts.lock().unwrap().entry((kind.name, code)).or_default() += 1,
                 Err(found) => {
                     let kept = keep(kind, case, &bytes);
-                    failures.lock().unwrap().push(format!("case {case}, {} ({}): {found}", kind.name, kept.display()));
+                    failures.lock().unwrap().push(format!(
+                        "case {case}, {} ({}): {found}",
+                        kind.name,
+                        kept.display()
+                    ));
                 }
             }
         }

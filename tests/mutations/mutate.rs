@@ -24,9 +24,30 @@ impl Draw {
 
 /// Numbers that parsers, sums and allocations do not expect.
 const NUMBERS: [&str; 24] = [
-    "nan", "inf", "-inf", "0", "-0", "1", "-1", "0.0", "1e308", "-1e308", "1e-320", "1e12", "1e6", "1e5", "1e-6", "100000000",
-    "2147483648", "4294967296", "9223372036854775807", "-9223372036854775808", "18446744073709551616",
-    "1000000000000000000000", "1.5", "0x10",
+    "nan",
+    "inf",
+    "-inf",
+    "0",
+    "-0",
+    "1",
+    "-1",
+    "0.0",
+    "1e308",
+    "-1e308",
+    "1e-320",
+    "1e12",
+    "1e6",
+    "1e5",
+    "1e-6",
+    "100000000",
+    "2147483648",
+    "4294967296",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "18446744073709551616",
+    "1000000000000000000000",
+    "1.5",
+    "0x10",
 ];
 
 /// One to three mutations of a file.
@@ -91,7 +112,9 @@ fn edited(bytes: &[u8], draw: &mut Draw) -> Vec<u8> {
         2 => lines.swap(at, draw.below(n)),
         3 => {
             // A section: from a line that begins one to the next such line.
-            let begins = |line: &String| line.starts_with("ITEM:") || line.starts_with('[') || line.starts_with(char::is_alphabetic);
+            let begins = |line: &String| {
+                line.starts_with("ITEM:") || line.starts_with('[') || line.starts_with(char::is_alphabetic)
+            };
             let starts: Vec<usize> = (0..n).filter(|&i| begins(&lines[i])).collect();
             let first = draw.below(starts.len());
             if let Some(&start) = starts.get(first) {

@@ -22,7 +22,14 @@ pub struct Kind {
 
 /// All kinds.
 pub const KINDS: &[Kind] = &[
-    Kind { name: "config", binary: false, sealed: false, variants: 1, seed: |s, _| s.config.clone(), call: config },
+    Kind {
+        name: "config",
+        binary: false,
+        sealed: false,
+        variants: 1,
+        seed: |s, _| s.config.clone(),
+        call: config,
+    },
     Kind {
         name: "force_field",
         binary: false,
@@ -56,7 +63,14 @@ pub const KINDS: &[Kind] = &[
         seed: |s, _| s.checkpoint.clone(),
         call: checkpoint,
     },
-    Kind { name: "results", binary: true, sealed: true, variants: 2, seed: |s, _| s.results.clone(), call: results },
+    Kind {
+        name: "results",
+        binary: true,
+        sealed: true,
+        variants: 2,
+        seed: |s, _| s.results.clone(),
+        call: results,
+    },
 ];
 
 /// Valid files.
@@ -129,7 +143,15 @@ impl Seeds {
         vitrion(&words(&[&"run", &at("small.toml"), &"--plain", &"--dir", &run]));
         let system = at("small.data");
         let trajectory = run.join("replica-000.h5");
-        let last = words(&[&"convert", &trajectory, &system, &"--force-field", &at("short.toml"), &"--frame", &"last"]);
+        let last = words(&[
+            &"convert",
+            &trajectory,
+            &system,
+            &"--force-field",
+            &at("short.toml"),
+            &"--frame",
+            &"last",
+        ]);
         vitrion(&last);
         vitrion(&words(&[&"analyze", &run, &"--only", &"msd,rdf"]));
         std::fs::write(at("plain.lammpstrj"), dump_text(false)).expect("a file");
@@ -161,12 +183,21 @@ fn dump_text(triclinic: bool) -> String {
             "ITEM: BOX BOUNDS pp pp pp\n0 12\n0 11\n-1 10\nITEM: ATOMS id type x y z ix iy iz\n"
         };
         for atom in 0..8 {
-            let [x, y, z] = [1, 2, 4].map(|bit| f64::from(atom & bit) / f64::from(2 * bit) + 0.01 * f64::from(frame * (atom % 3)));
+            let [x, y, z] = [1, 2, 4]
+                .map(|bit| f64::from(atom & bit) / f64::from(2 * bit) + 0.01 * f64::from(frame * (atom % 3)));
             let kind = 1 + atom % 2;
             let _ = if triclinic {
                 writeln!(text, "{} {kind} {x} {y} {z}", atom + 1)
             } else {
-                writeln!(text, "{} {kind} {} {} {} 0 {} 0", atom + 1, 12.0 * x, 11.0 * y, 11.0 * z - 1.0, atom % 2)
+                writeln!(
+                    text,
+                    "{} {kind} {} {} {} 0 {} 0",
+                    atom + 1,
+                    12.0 * x,
+                    11.0 * y,
+                    11.0 * z - 1.0,
+                    atom % 2
+                )
             };
         }
     }
@@ -209,7 +240,16 @@ fn data(variant: usize, bytes: &[u8], seeds: &Seeds, directory: &Path) -> (PathB
         1 => words(&[&"convert", &input, &out, &"--force-field", &force_field]),
         _ => {
             let dump = put(directory, "sound.lammpstrj", &seeds.dumps[0]);
-            words(&[&"analyze", &dump, &"--topology", &input, &"--only", &"msd,rdf", &"--out", &directory.join("out")])
+            words(&[
+                &"analyze",
+                &dump,
+                &"--topology",
+                &input,
+                &"--only",
+                &"msd,rdf",
+                &"--out",
+                &directory.join("out"),
+            ])
         }
     };
     (input, arguments)
@@ -249,7 +289,16 @@ fn results(variant: usize, bytes: &[u8], seeds: &Seeds, directory: &Path) -> (Pa
     let input = put(&copy.join("analysis"), "results.h5", bytes);
     let arguments = match variant {
         0 => words(&[&"report", &copy]),
-        _ => words(&[&"fit", &copy, &"--quantity", &"D", &"--temperatures", &"700 K", &"--out", &directory.join("fit")]),
+        _ => words(&[
+            &"fit",
+            &copy,
+            &"--quantity",
+            &"D",
+            &"--temperatures",
+            &"700 K",
+            &"--out",
+            &directory.join("fit"),
+        ]),
     };
     (input, arguments)
 }

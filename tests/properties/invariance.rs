@@ -77,7 +77,9 @@ fn rows(cell: &Cell, corner: DVec3, positions: &[DVec3], columns: Columns) -> Ve
             Columns::Unwrapped => format!("{} {} {}", r.x, r.y, r.z),
             Columns::Images => format!("{} {} {} {} {} {}", wrapped.x, wrapped.y, wrapped.z, n.x, n.y, n.z),
             Columns::Wrapped => format!("{} {} {}", wrapped.x, wrapped.y, wrapped.z),
-            Columns::ScaledImages => format!("{} {} {} {} {} {}", inside.x, inside.y, inside.z, n.x, n.y, n.z),
+            Columns::ScaledImages => {
+                format!("{} {} {} {} {} {}", inside.x, inside.y, inside.z, n.x, n.y, n.z)
+            }
         }
     };
     positions.iter().map(words).enumerate().collect()
@@ -99,7 +101,11 @@ fn dump(walk: &Walk, first: usize, corner: DVec3, columns: Columns, tilt: f64, o
         let _ = writeln!(text, "ITEM: TIMESTEP\n{}\nITEM: NUMBER OF ATOMS\n{ATOMS}", 100 * frame);
         let end = corner + *edges;
         let _ = if tilt == 0.0 {
-            writeln!(text, "ITEM: BOX BOUNDS pp pp pp\n{} {}\n{} {}\n{} {}", corner.x, end.x, corner.y, end.y, corner.z, end.z)
+            writeln!(
+                text,
+                "ITEM: BOX BOUNDS pp pp pp\n{} {}\n{} {}\n{} {}",
+                corner.x, end.x, corner.y, end.y, corner.z, end.z
+            )
         } else {
             // Bounds of the box around the tilted cell.
             let (low, high) = (corner.x + tilt.min(0.0), end.x + tilt.max(0.0));
@@ -133,7 +139,8 @@ fn of_dump(path: &Path) -> Box<dyn Trajectory> {
 /// All tables of MSD, alpha_2, g(r) and self ISF of one or several dumps, which are replicas of each other.
 fn measured(dumps: &[String]) -> Vec<Table> {
     let directory = tempfile::tempdir().expect("a directory");
-    let paths: Vec<PathBuf> = (0..dumps.len()).map(|n| directory.path().join(format!("{n}.lammpstrj"))).collect();
+    let paths: Vec<PathBuf> =
+        (0..dumps.len()).map(|n| directory.path().join(format!("{n}.lammpstrj"))).collect();
     for (path, text) in paths.iter().zip(dumps) {
         std::fs::write(path, text).expect("a file");
     }
@@ -143,7 +150,8 @@ fn measured(dumps: &[String]) -> Vec<Table> {
 fn tables(trajectories: Vec<Box<dyn Trajectory>>) -> Vec<Table> {
     let inputs = Inputs::new(trajectories).expect("inputs");
     // Within half the smallest height of all cells that are used here, 16/sqrt(2)/2.
-    let settings = Settings { r_max: Some(5.5), r_bins: Some(44), wave_numbers: vec![0.5, 3.7], ..Settings::default() };
+    let settings =
+        Settings { r_max: Some(5.5), r_bins: Some(44), wave_numbers: vec![0.5, 3.7], ..Settings::default() };
     let words = ["rdf", "msd", "isf_self"].map(String::from);
     let entries = select(&words).expect("observables");
     let outcomes = analysis::run(&inputs, &settings, &entries, None, &mut |_| {}).expect("an analysis");
@@ -161,7 +169,8 @@ fn agree(a: &[Table], b: &[Table], tolerance: f64) -> Result<(), String> {
             match (&x.values, &y.values) {
                 (Values::Real(u), Values::Real(v)) => {
                     let differs = |(u, v): (&f64, &f64)| {
-                        let close = (u - v).abs() <= tolerance * (1.0 + u.abs()) || (u.is_nan() && v.is_nan());
+                        let close =
+                            (u - v).abs() <= tolerance * (1.0 + u.abs()) || (u.is_nan() && v.is_nan());
                         !close
                     };
                     if u.len() != v.len() {

@@ -12,7 +12,7 @@ use vitrion_core::units::{Dimension, format_quantity, parse_quantity};
 use vitrion_trajectory::checkpoint::{self, Header};
 use vitrion_trajectory::extended_xyz::{ExtendedXyzWriter, Frame};
 use vitrion_trajectory::h5md::{PlainHeader, PlainWriter, TrajectoryReader};
-use vitrion_trajectory::lammps_data::{self, ListCounts, LammpsSystem};
+use vitrion_trajectory::lammps_data::{self, LammpsSystem, ListCounts};
 
 use crate::cases;
 
@@ -41,25 +41,27 @@ fn system() -> impl Strategy<Value = LammpsSystem> {
     let velocities = vec(vector(-50.0..50.0), 10);
     let atoms = vec(vector(-1.3..1.3), 10);
     let centres = vec(vector(-1.5..2.5), 4);
-    (cell(), vector(-20.0..20.0), centres, atoms, velocities).prop_map(|(cell, origin, centres, atoms, velocities)| {
-        let force_field = ForceField::load(Path::new("ckn-flexible")).expect("a built-in force field");
-        let topology = force_field.topology(&[("nitrate", 2), ("K", 2)]).expect("a neutral system");
-        let place = |(atom, offset): (usize, &DVec3)| {
-            let centre = origin + cell.cartesian(centres[topology.atom_molecule[atom]]);
-            centre + *offset
-        };
-        LammpsSystem {
-            title: "a title".into(),
-            cell,
-            origin,
-            ids: (1..=10).collect(),
-            molecule_ids: (1..=4).collect(),
-            positions: atoms.iter().enumerate().map(place).collect(),
-            velocities: Some(velocities),
-            lists: ListCounts { bonds: 6, angles: 6, dihedrals: 0, impropers: 2 },
-            topology,
-        }
-    })
+    (cell(), vector(-20.0..20.0), centres, atoms, velocities).prop_map(
+        |(cell, origin, centres, atoms, velocities)| {
+            let force_field = ForceField::load(Path::new("ckn-flexible")).expect("a built-in force field");
+            let topology = force_field.topology(&[("nitrate", 2), ("K", 2)]).expect("a neutral system");
+            let place = |(atom, offset): (usize, &DVec3)| {
+                let centre = origin + cell.cartesian(centres[topology.atom_molecule[atom]]);
+                centre + *offset
+            };
+            LammpsSystem {
+                title: "a title".into(),
+                cell,
+                origin,
+                ids: (1..=10).collect(),
+                molecule_ids: (1..=4).collect(),
+                positions: atoms.iter().enumerate().map(place).collect(),
+                velocities: Some(velocities),
+                lists: ListCounts { bonds: 6, angles: 6, dihedrals: 0, impropers: 2 },
+                topology,
+            }
+        },
+    )
 }
 
 proptest! {

@@ -96,7 +96,9 @@ impl Results {
             remedy: "move it away and analyse again".to_string(),
         };
         if seal::check(&path).map_err(|e| broken(e.to_string()))? == Seal::Broken {
-            return Err(broken("its checksum does not match, so it was damaged after it was written".to_string()));
+            return Err(broken(
+                "its checksum does not match, so it was damaged after it was written".to_string(),
+            ));
         }
         hdf5::silence_errors(true);
         let file = File::open(&path).map_err(|e| broken(e.to_string()))?;

@@ -85,7 +85,8 @@ mod tests {
         file.new_dataset_builder().with_data(&[1.5, 2.5]).create("x").unwrap();
         file.close().unwrap();
         seal(&path).unwrap();
-        let read = |path: &Path| hdf5::File::open(path).unwrap().dataset("x").unwrap().read_raw::<f64>().unwrap();
+        let read =
+            |path: &Path| hdf5::File::open(path).unwrap().dataset("x").unwrap().read_raw::<f64>().unwrap();
         assert_eq!((read(&path), check(&path).unwrap()), (vec![1.5, 2.5], Seal::Intact));
         let file = hdf5::File::open_rw(&path).unwrap();
         file.dataset("x").unwrap().write_raw(&[3.5, 4.5]).unwrap();

@@ -4,6 +4,7 @@ mod commands;
 mod console;
 mod headless;
 mod kernels;
+mod probe;
 mod progress;
 mod reference_outputs;
 mod signals;
@@ -62,6 +63,9 @@ enum Command {
     Bench(commands::bench::Bench),
     Devices(commands::devices::Devices),
     Completions(commands::completions::Completions),
+    /// What `probe::check` starts
+    #[command(hide = true)]
+    Probe(probe::Probe),
 }
 
 /// How a command ended when it did not fail.
@@ -112,5 +116,6 @@ fn execute(cli: Cli) -> Result<Outcome> {
         Command::Bench(command) => command.execute(),
         Command::Devices(command) => command.execute(),
         Command::Completions(command) => command.execute(),
+        Command::Probe(command) => Ok(command.execute()),
     }
 }

@@ -13,7 +13,7 @@ use vitrion_trajectory::h5md::{PlainHeader, PlainWriter, TrajectoryReader};
 use vitrion_trajectory::lammps_data::{self, LammpsSystem, ListCounts};
 use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump};
 
-use crate::{Outcome, console, trajectories};
+use crate::{Outcome, console, probe, trajectories};
 
 /// Convert between LAMMPS data, H5MD trajectories and extended XYZ
 ///
@@ -145,6 +145,7 @@ impl Convert {
     }
 
     fn convert_h5md(&self, format: Format) -> Result<usize> {
+        probe::check(std::slice::from_ref(&self.input))?;
         let reader = TrajectoryReader::open(&self.input)?;
         let chosen = self.chosen_frames(&reader)?;
         match format {

@@ -10,7 +10,7 @@ use vitrion_simulation::config::{Config, Motion};
 use vitrion_trajectory::checkpoint;
 use vitrion_trajectory::h5md::{Summary, TrajectoryReader};
 
-use crate::{Outcome, console, trajectories};
+use crate::{Outcome, console, probe, trajectories};
 
 /// Say what a file holds: trajectory, checkpoint, configuration, force field, or a whole run directory
 ///
@@ -93,6 +93,7 @@ fn directory(path: &Path) -> Result<String> {
 }
 
 fn trajectory(path: &Path) -> Result<String> {
+    probe::check(&[path.to_path_buf()])?;
     let summary = TrajectoryReader::open(path)?.summary()?;
     let mut lines = vec![format!("{}: H5MD trajectory, {}", path.display(), console::bytes(summary.bytes))];
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));

@@ -50,13 +50,20 @@ pub fn check(
     let places = AllImages::places(cell, n_atoms, cutoff);
     if images.max(places) > MOST_IMAGES {
         let whose = if short_range < ewald.cutoff {
-            format!("the cutoff of the Ewald sum, {cutoff:.4e} angstrom, which follows from the shape of the cell")
+            format!(
+                "the cutoff of the Ewald sum, {cutoff:.4e} angstrom, which follows from the shape of the cell"
+            )
         } else {
             format!("the cutoff of {cutoff:.4e} angstrom")
         };
         return Err(ForceError::TooMuch {
-            finding: format!("within {whose}, there are {:.1e} images to look at for every atom", images.max(places)),
-            remedy: format!("give a shorter cutoff or a larger, less elongated cell (at most {MOST_IMAGES:.0e} images)"),
+            finding: format!(
+                "within {whose}, there are {:.1e} images to look at for every atom",
+                images.max(places)
+            ),
+            remedy: format!(
+                "give a shorter cutoff or a larger, less elongated cell (at most {MOST_IMAGES:.0e} images)"
+            ),
         });
     }
     let waves = 0.5 * (edges * (ewald.k_max / PI) + 1.0).element_product();
@@ -64,7 +71,10 @@ pub fn check(
         return Ok(());
     }
     Err(ForceError::TooMuch {
-        finding: format!("the Ewald sum has {waves:.1e} wave vectors up to {:.3} 1/angstrom in this cell", ewald.k_max),
+        finding: format!(
+            "the Ewald sum has {waves:.1e} wave vectors up to {:.3} 1/angstrom in this cell",
+            ewald.k_max
+        ),
         remedy: format!(
             "give a less elongated cell, or ask for less accuracy (at most {MOST_WAVE_VECTORS:.0e} wave vectors)"
         ),

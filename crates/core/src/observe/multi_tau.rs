@@ -307,7 +307,9 @@ mod tests {
 
     #[test]
     fn impossible_parameters_are_refused() {
-        for (p, m, levels) in [(16, 3, 4), (16, 1, 4), (0, 2, 4), (16, 2, 0), (16, 2, 41), (100_000_000, 2, 1)] {
+        for (p, m, levels) in
+            [(16, 3, 4), (16, 1, 4), (0, 2, 4), (16, 2, 0), (16, 2, 41), (100_000_000, 2, 1)]
+        {
             assert!(StressCorrelator::new(p, m, levels).is_err());
         }
         assert_eq!(StressCorrelator::default(), StressCorrelator::new(16, 2, 32).unwrap());

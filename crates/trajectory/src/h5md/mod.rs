@@ -28,6 +28,7 @@
 
 mod elements;
 mod plain;
+mod plausible;
 mod provenance;
 pub mod reader;
 mod resume;

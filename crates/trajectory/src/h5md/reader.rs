@@ -12,6 +12,7 @@ use hdf5::{File, Group};
 use vitrion_core::cell::Cell;
 
 use super::elements::{read_table, text_attribute, texts_of};
+use super::plausible;
 use super::provenance::read_stages;
 use super::series::read_rows;
 use super::source::{Clock, Edges, Element, Source, cell_of, length_scale, time_scale, velocity_scale};
@@ -125,6 +126,9 @@ impl TrajectoryReader {
     /// Opens a file; it may still be written by another process.
     pub fn open(path: &Path) -> Result<Self, H5mdError> {
         let file = open_file(path)?;
+        if let Some((what, reason)) = plausible::too_much(&file) {
+            return Err(H5mdError::Read { path: path.to_path_buf(), what, reason });
+        }
         let particles = particle_group(path, &file)?;
         let source = Source { path, group: &particles };
         let position = source.element("position", length_scale)?.ok_or_else(|| {
