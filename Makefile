@@ -11,7 +11,7 @@ DEMO ?= demo
 VALIDATE ?= target/validate
 PYTHON ?= python3
 
-.PHONY: help setup build demo test test-report lint bench validate
+.PHONY: help setup build demo test test-report lint bench fuzz validate
 
 help:
 	@echo "make setup     install missing system packages (HDF5, pkg-config, C compiler, software Vulkan); says what it does"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-report  the report in headless Chromium, on a telephone and on a desk; installs chromium if it is missing"
 	@echo "make lint      formatting and lints only"
 	@echo "make bench     speed on this machine, with a breakdown by part of the step"
+	@echo "make fuzz      every parser for a minute under libFuzzer; needs a nightly toolchain, installs cargo-fuzz into target/"
 	@echo "make validate  the long physics checks (drift, ensembles, comparison with LAMMPS); hours on 2 cores"
 
 setup:
@@ -49,9 +50,12 @@ test-report: setup
 bench: build
 	$(VITRION) bench
 
+fuzz: setup
+	@tools/fuzz.sh 60
+
 # Checks too long for every change: tests marked #[ignore], each of which prints what it measured, and the simulations of
 # tests/validate, whose Python packages go into an environment of their own.
-validate: build
+validate: build fuzz
 	$(CARGO) test --release --workspace -- --ignored --nocapture --test-threads=1
 	test -x $(VALIDATE)/python/bin/python || $(PYTHON) -m venv $(VALIDATE)/python
 	$(VALIDATE)/python/bin/pip install --quiet --requirement tests/validate/requirements.txt

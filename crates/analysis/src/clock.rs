@@ -22,11 +22,15 @@ impl Clock {
     /// Ticks are steps where the times are proportional to the steps, else attoseconds. Steps and times may begin below zero. `Err` holds
     /// the number of the first frame that is not later than the one before, or later than numbers of attoseconds can be, 2 s.
     pub fn new(steps: &[i64], times: &[f64]) -> Result<Self, usize> {
+        if let Some(frame) = steps.iter().position(|s| s.unsigned_abs() > MOST_TICKS.unsigned_abs()) {
+            return Err(frame);
+        }
         if let Some(tick) = step_length(steps, times) {
             return Ok(Self { ticks: steps.to_vec(), tick });
         }
         let ticks: Vec<i64> = times.iter().map(|t| (t * ATTOSECONDS).round() as i64).collect();
-        match (1..ticks.len()).find(|&i| ticks[i] <= ticks[i - 1] || ticks[i].abs() > MOST_TICKS) {
+        let too_far = |tick: i64| tick.unsigned_abs() > MOST_TICKS.unsigned_abs();
+        match (0..ticks.len()).find(|&i| too_far(ticks[i]) || (i > 0 && ticks[i] <= ticks[i - 1])) {
             Some(frame) => Err(frame),
             None => Ok(Self { ticks, tick: 1.0 / ATTOSECONDS }),
         }
@@ -35,7 +39,8 @@ impl Clock {
     /// The same times in attoseconds: for trajectories whose ticks differ.
     #[must_use]
     pub fn in_attoseconds(&self) -> Self {
-        let ticks = self.ticks.iter().map(|t| (*t as f64 * self.tick * ATTOSECONDS).round() as i64).collect();
+        let attoseconds = |t: &i64| (*t as f64 * self.tick * ATTOSECONDS).round() as i64;
+        let ticks = self.ticks.iter().map(|t| attoseconds(t).clamp(-MOST_TICKS, MOST_TICKS)).collect();
         Self { ticks, tick: 1.0 / ATTOSECONDS }
     }
 
@@ -113,5 +118,13 @@ mod tests {
     fn frames_out_of_order_are_found() {
         assert_eq!(Clock::new(&[0, 1, 1, 2], &[0.0, 0.1, 0.1, 0.2]), Err(2));
         assert_eq!(Clock::new(&[0, 0], &[0.0, 0.5]).unwrap().ticks, [0, 500_000]);
+    }
+
+    #[test]
+    fn ticks_whose_differences_would_not_fit_are_refused() {
+        assert_eq!(Clock::new(&[i64::MIN, 0, i64::MAX], &[0.0, 1.0, 2.0]), Err(0));
+        assert_eq!(Clock::new(&[0, 1, i64::MAX], &[0.0, 1.0, 2.0]), Err(2));
+        assert_eq!(Clock::new(&[0, 0, 0], &[0.0, 1.0, 1e300]), Err(2));
+        assert_eq!(Clock::new(&[0, 1], &[0.0, f64::NAN]), Err(1));
     }
 }

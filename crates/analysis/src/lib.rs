@@ -30,6 +30,7 @@ pub mod rdf;
 pub mod reorientation;
 pub mod results;
 pub mod scattering;
+mod seal;
 pub mod settings;
 mod sinc;
 pub mod structure_factor;

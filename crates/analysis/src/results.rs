@@ -8,6 +8,7 @@
 //! ```
 //!
 //! Files are written completely beside their place and then renamed into it. Only CSVs that the `results.h5` beside them lists are replaced.
+//! `results.h5` carries a checksum behind its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use hdf5::{File, Group, Location};
 
 use crate::error::AnalysisError;
 use crate::observable::{Entry, Missing};
+use crate::seal::{self, Seal};
 use crate::table::{Column, Table, Values};
 
 /// Kind of file, and the version of its layout.
@@ -100,6 +102,9 @@ impl Results {
 
     /// Reads results from a file; none where it is another kind of HDF5 file.
     pub fn of_file(path: &Path) -> Result<Option<Self>, AnalysisError> {
+        if seal::check(path).map_err(|e| broken(path, &e.to_string()))? == Seal::Broken {
+            return Err(broken(path, "its checksum does not match, so it was damaged after it was written"));
+        }
         hdf5::silence_errors(true);
         let file = File::open(path).map_err(|e| broken(path, &e.to_string()))?;
         match text_attribute(&file, "format") {
@@ -182,7 +187,10 @@ impl Results {
                 }
             }
         }
-        replace(&directory.join(FILE), |new| self.to_file(new).map_err(|e| e.to_string()))?;
+        replace(&directory.join(FILE), |new| {
+            self.to_file(new).map_err(|e| e.to_string())?;
+            seal::seal(new).map_err(|e| e.to_string())
+        })?;
         for name in names {
             let path = directory.join(format!("{name}.csv"));
             let csv = self.csv(name).map_err(|reason| failed(&path, &reason))?;

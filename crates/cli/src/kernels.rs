@@ -87,7 +87,8 @@ impl Configuration {
                 // Terms a million times smaller than the accuracy asked for, so that sums of many reach it.
                 let coulomb_tolerance = (accuracy * 1e-6).clamp(1e-14, 1e-12);
                 let options = ReferenceOptions { coulomb_tolerance, ..ReferenceOptions::default() };
-                let kernel = ReferenceKernel::new(&self.force_field, &self.topology, &self.cell, options);
+                let kernel =
+                    ReferenceKernel::checked(&self.force_field, &self.topology, &self.cell, options, None)?;
                 let electrostatics = kernel.electrostatics();
                 Ok(Prepared { kernel: Box::new(kernel), electrostatics })
             }

@@ -5,6 +5,7 @@ mod console;
 mod file_kind;
 mod headless;
 mod kernels;
+mod probe;
 mod progress;
 mod reference_outputs;
 mod signals;
@@ -74,6 +75,9 @@ enum Command {
     Bench(commands::bench::Bench),
     Devices(commands::devices::Devices),
     Completions(commands::completions::Completions),
+    /// What `probe::check` starts
+    #[command(hide = true)]
+    Probe(probe::Probe),
 }
 
 /// How a command ended when it did not fail.
@@ -124,5 +128,6 @@ fn execute(cli: Cli) -> Result<Outcome> {
         Command::Bench(command) => command.execute(),
         Command::Devices(command) => command.execute(),
         Command::Completions(command) => command.execute(),
+        Command::Probe(command) => Ok(command.execute()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::probe;
 use anyhow::{Context, Result, bail};
 use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Said, Trajectory, examined};
 use vitrion_analysis::results;
@@ -20,7 +21,11 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
         bail!("{}: there is no such file or directory; give a run directory or an H5MD file", path.display());
     }
     if !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
+        let file = vec![path.to_path_buf()];
+        if is_hdf5(path) {
+            probe::check(&file)?;
+        }
+        return Ok(file);
     }
     let mut files = Vec::new();
     let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
@@ -33,6 +38,7 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     files.sort();
+    probe::check(&files)?;
     if files.is_empty() {
         bail!(
             "{}: holds no trajectory (*.h5); give the directory of a run, or name the files",

@@ -116,6 +116,14 @@ pub enum ForceError {
         /// What it says.
         message: String,
     },
+    /// Sums that would not end within reason.
+    #[error("{finding}; {remedy}")]
+    TooMuch {
+        /// What would be summed.
+        finding: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The cell is too small for the cutoff.
     #[error(
         "cutoff {cutoff:.3} + skin {skin:.3} angstrom exceed half the smallest perpendicular height of the cell ({half_height:.3} angstrom); \

@@ -207,7 +207,12 @@ fn keep_previous(path: &Path) -> io::Result<()> {
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<(Header, T), CheckpointError> {
     let bytes =
         fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_path_buf(), source })?;
-    let (header, payload) = verify(path, &bytes)?;
+    from_bytes(path, &bytes)
+}
+
+/// Like [`read`], with the bytes of the file at hand; errors name it `path`.
+pub fn from_bytes<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<(Header, T), CheckpointError> {
+    let (header, payload) = verify(path, bytes)?;
     match postcard::take_from_bytes::<T>(payload) {
         Ok((value, [])) => Ok((header, value)),
         Ok(_) => Err(other_contents(path, header, "bytes are left over".to_string())),

@@ -16,7 +16,7 @@ use vitrion_trajectory::lammps_dump::{DumpFrame, LammpsDump, Units};
 use vitrion_trajectory::new_file::NewFile;
 
 use crate::file_kind::{self, FileKind};
-use crate::{Outcome, console, trajectories};
+use crate::{Outcome, console, probe, trajectories};
 
 /// Convert between LAMMPS data, H5MD trajectories and extended XYZ
 ///
@@ -162,6 +162,7 @@ impl Convert {
     }
 
     fn convert_h5md(&self, format: Format) -> Result<usize> {
+        probe::check(std::slice::from_ref(&self.input))?;
         let mut reader = TrajectoryReader::open_group(&self.input, self.group.as_deref())?;
         if reader.particles() == 0 {
             bail!("{}: it holds no atoms", self.input.display());

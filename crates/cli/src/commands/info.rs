@@ -13,7 +13,7 @@ use vitrion_trajectory::h5md::{Summary, TrajectoryReader};
 
 use super::info_lammps;
 use crate::file_kind::{self, FileKind};
-use crate::{Outcome, console};
+use crate::{Outcome, console, probe};
 
 /// Say what a file holds: trajectory, LAMMPS dump or data, checkpoint, configuration, force field, results of an analysis, or a whole run directory
 ///
@@ -121,6 +121,7 @@ fn results_in_words(path: &Path, results: &Results) -> String {
 }
 
 fn trajectory(path: &Path, group: Option<&str>) -> Result<String> {
+    probe::check(&[path.to_path_buf()])?;
     let summary = TrajectoryReader::open_group(path, group)?.summary()?;
     let mut lines = vec![format!("{}: H5MD trajectory, {}", path.display(), console::bytes(summary.bytes))];
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));

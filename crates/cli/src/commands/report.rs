@@ -14,7 +14,7 @@ use vitrion_trajectory::h5md::TrajectoryReader;
 
 use super::analyze::Analyze;
 use super::fit;
-use crate::{Outcome, console, trajectories};
+use crate::{Outcome, console, probe, trajectories};
 
 /// Draw what was measured of a run: one self-contained HTML page, and every figure as SVG and PNG
 ///
@@ -128,6 +128,7 @@ fn check_up_to_date(path: &Path, results: &Results, files: &[PathBuf]) -> Result
 /// What the results do not say: from the trajectories and the configuration.
 fn facts(run: &Path, results: &Results, files: &[PathBuf]) -> Result<Facts> {
     let first = files.first().context("the results name no trajectory; analyse the run again")?;
+    probe::check(std::slice::from_ref(first))?;
     let reader = TrajectoryReader::open(first)?;
     let stage = trajectories::stage(&reader, (!results.stage.is_empty()).then_some(&results.stage[..]))?;
     let frames = trajectories::frames_of(&reader, stage.as_ref());

@@ -115,7 +115,7 @@ pub fn kernel(
         (Precision::Reference, Reciprocal::Ewald { k_max }) => {
             let ewald = EwaldParameters { alpha: parameters.alpha, cutoff: parameters.cutoff, k_max };
             let options = ReferenceOptions::default();
-            Box::new(ReferenceKernel::with_parameters(force_field, topology, cell, options, ewald))
+            Box::new(ReferenceKernel::checked(force_field, topology, cell, options, Some(ewald))?)
         }
         (Precision::Reference, Reciprocal::Pme { .. }) => {
             return Err(BackendError::Mismatch {
@@ -141,7 +141,7 @@ pub fn molecule_virials(
         Reciprocal::Ewald { k_max } => {
             let ewald = EwaldParameters { alpha: parameters.alpha, cutoff: parameters.cutoff, k_max };
             let options = ReferenceOptions::default();
-            Box::new(ReferenceKernel::with_parameters(force_field, topology, cell, options, ewald))
+            Box::new(ReferenceKernel::checked(force_field, topology, cell, options, Some(ewald))?)
         }
     })
 }
@@ -199,7 +199,7 @@ pub fn measure_kernel_error(
     let cell = state.cells[0];
     let positions = state.atom_positions(topology, 0);
     let options = ReferenceOptions { coulomb_tolerance: 1e-10, ..ReferenceOptions::default() };
-    let mut reference = ReferenceKernel::new(force_field, topology, &cell, options);
+    let mut reference = ReferenceKernel::checked(force_field, topology, &cell, options, None)?;
     let n = topology.n_atoms();
     let (mut fast, mut exact) = (vec![DVec3::ZERO; n], vec![DVec3::ZERO; n]);
     let request = Request::default();

@@ -6,6 +6,7 @@ pub mod lanes;
 pub mod mixed;
 pub mod pair_force;
 pub mod reference;
+mod reference_limits;
 pub mod screening;
 pub mod simd;
 

@@ -3,6 +3,7 @@
 use glam::{DMat3, DVec3};
 use rayon::prelude::*;
 
+use super::reference_limits;
 use crate::backend::ElectrostaticsParameters;
 use crate::cell::Cell;
 use crate::constant_terms::ConstantTerms;
@@ -109,6 +110,20 @@ impl ReferenceKernel {
     ) -> Self {
         let ewald = EwaldParameters::balanced(options.coulomb_tolerance, cell, topology.n_atoms());
         Self::with_parameters(force_field, topology, cell, options, ewald)
+    }
+
+    /// Like [`Self::new`], for input of users: sums that would not end within reason are refused before any memory is taken.
+    pub fn checked(
+        force_field: &ForceField,
+        topology: &Topology,
+        cell: &Cell,
+        options: ReferenceOptions,
+        ewald: Option<EwaldParameters>,
+    ) -> Result<Self, ForceError> {
+        let balanced = || EwaldParameters::balanced(options.coulomb_tolerance, cell, topology.n_atoms());
+        let ewald = ewald.unwrap_or_else(balanced);
+        reference_limits::check(force_field, cell, topology.n_atoms(), &options, &ewald)?;
+        Ok(Self::with_parameters(force_field, topology, cell, options, ewald))
     }
 
     /// A kernel with given Ewald parameters; the tolerance in `options` is not used.

@@ -41,10 +41,7 @@ pub struct AllImages {
 impl AllImages {
     /// Sorts `positions` (Cartesian, angstrom, finite) for searches up to `cutoff` (angstrom).
     pub fn new(cell: &Cell, positions: &[DVec3], cutoff: f64) -> Self {
-        let heights = cell.perpendicular_heights();
-        // Thin bins waste few distance checks, but no thinner than the atoms are dense.
-        let spacing = (cell.volume() / positions.len().max(1) as f64).cbrt();
-        let bins = (heights / spacing.max(cutoff / 4.0)).floor().max(DVec3::ONE).as_ivec3();
+        let bins = bins(cell, positions.len(), cutoff).as_ivec3();
         let mut images = Self {
             cell: *cell,
             cutoff,
@@ -65,6 +62,12 @@ impl AllImages {
         }
         images.sort();
         images
+    }
+
+    /// Offsets between bins that are looked at for every atom, at most; also where they would not fit into memory.
+    pub fn places(cell: &Cell, n_atoms: usize, cutoff: f64) -> f64 {
+        let reach = (cutoff * bins(cell, n_atoms, cutoff) / cell.perpendicular_heights()).ceil();
+        (2.0 * reach + 1.0).element_product()
     }
 
     /// Counting sort of the atoms into their bins.
@@ -113,6 +116,12 @@ impl AllImages {
             }
         }
     }
+}
+
+/// Bins along each edge: thin ones waste few distance checks, but no thinner than the atoms are dense.
+fn bins(cell: &Cell, n_atoms: usize, cutoff: f64) -> DVec3 {
+    let spacing = (cell.volume() / n_atoms.max(1) as f64).cbrt();
+    (cell.perpendicular_heights() / spacing.max(cutoff / 4.0)).floor().max(DVec3::ONE)
 }
 
 /// Offsets between bins whose nearest points may be closer than the cutoff.

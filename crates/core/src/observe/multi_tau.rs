@@ -60,11 +60,15 @@ impl StressCorrelation {
     }
 }
 
+/// Points of all levels: 72 bytes each, 75 MB a replica. Longer lags take levels, not points.
+const MOST_POINTS: usize = 1 << 20;
+
 /// Parameters that make no correlator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a multi-tau correlator with {points} points a level, averaging {averaging}, {levels} levels: points must be a \
-     multiple of averaging, averaging at least 2, levels between 1 and 40; 16, 2 and 24 suit most runs"
+     multiple of averaging, averaging at least 2, levels between 1 and 40, points times levels at most {MOST_POINTS}; 16, 2 and 24 \
+     suit most runs"
 )]
 pub struct CorrelatorError {
     /// Points a level, p.
@@ -81,7 +85,8 @@ impl StressCorrelator {
     pub fn new(points: usize, averaging: usize, levels: usize) -> Result<Self, CorrelatorError> {
         let divides = averaging >= 2 && points >= averaging && points.is_multiple_of(averaging);
         let reach = averaging.checked_pow(levels as u32).and_then(|r| r.checked_mul(points));
-        if !divides || !(1..=40).contains(&levels) || reach.is_none() {
+        let fits = points.checked_mul(levels).is_some_and(|n| n <= MOST_POINTS);
+        if !divides || !(1..=40).contains(&levels) || reach.is_none() || !fits {
             return Err(CorrelatorError { points, averaging, levels });
         }
         Ok(Self { points, averaging, samples: 0, levels: vec![Level::new(points); levels] })
@@ -302,7 +307,9 @@ mod tests {
 
     #[test]
     fn impossible_parameters_are_refused() {
-        for (p, m, levels) in [(16, 3, 4), (16, 1, 4), (0, 2, 4), (16, 2, 0), (16, 2, 41)] {
+        for (p, m, levels) in
+            [(16, 3, 4), (16, 1, 4), (0, 2, 4), (16, 2, 0), (16, 2, 41), (100_000_000, 2, 1)]
+        {
             assert!(StressCorrelator::new(p, m, levels).is_err());
         }
         assert_eq!(StressCorrelator::default(), StressCorrelator::new(16, 2, 32).unwrap());

@@ -35,6 +35,7 @@ mod journal;
 mod moments;
 mod own;
 mod plain;
+mod plausible;
 mod provenance;
 mod raw_chunks;
 pub mod reader;

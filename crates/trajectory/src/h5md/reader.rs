@@ -16,6 +16,7 @@ use super::elements::text_attribute;
 use super::groups::{self, GroupSummary};
 use super::identity::Identity;
 use super::moments::{Moments, Rows};
+use super::plausible;
 use super::source::{Element, Source, check_size};
 use super::species::{self, FixedOrder, Labels};
 use super::timing::Timing;
@@ -108,6 +109,9 @@ impl TrajectoryReader {
     /// Opens one group of particles of a file: needed where it has several.
     pub fn open_group(path: &Path, group: Option<&str>) -> Result<Self, H5mdError> {
         let file = open_file(path)?;
+        if let Some((what, reason)) = plausible::too_much(&file) {
+            return Err(H5mdError::Read { path: path.to_path_buf(), what, reason });
+        }
         let own = is_own(&file);
         let found = groups::all(path, &file, group)?;
         let particles = groups::choose(path, &found, group)?.clone();
