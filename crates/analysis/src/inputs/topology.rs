@@ -1,6 +1,6 @@
 //! What atoms are according to a data file that the user names beside a trajectory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use vitrion_trajectory::lammps_data::{Description, is_element};
 
@@ -198,16 +198,11 @@ impl Check<'_> {
 
     /// An atom whose word has several names, and whose name has several words, and another of that name.
     fn mixed(&self) -> Option<(usize, usize)> {
-        let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
-        let mut words: HashMap<&str, Vec<&str>> = HashMap::new();
-        let add = |list: &mut Vec<_>, word| {
-            if !list.contains(&word) {
-                list.push(word);
-            }
-        };
+        let mut names: HashMap<&str, HashSet<&str>> = HashMap::new();
+        let mut words: HashMap<&str, HashSet<&str>> = HashMap::new();
         for (atom, word) in self.own.iter().enumerate() {
-            add(names.entry(word).or_default(), self.name(atom));
-            add(words.entry(self.name(atom)).or_default(), word.as_str());
+            names.entry(word).or_default().insert(self.name(atom));
+            words.entry(self.name(atom)).or_default().insert(word);
         }
         let torn =
             |atom: &usize| names[self.own[*atom].as_str()].len() > 1 && words[self.name(*atom)].len() > 1;

@@ -51,7 +51,10 @@ impl Layout {
     }
 
     fn of(style: &str) -> Option<Self> {
-        STYLES.iter().find(|(name, _)| *name == style).map(|(_, columns)| Self::new(columns))
+        STYLES
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(style))
+            .map(|(_, columns)| Self::new(columns))
     }
 
     /// `hybrid`: columns that all styles have, then those of each sub-style that are not there yet. Not known from the first
@@ -116,7 +119,7 @@ pub(super) fn layout(
 ) -> Result<Layout, Problem> {
     let mut words = section.comment.split_whitespace().map(plain);
     let Some(style) = words.next() else { return guess(section, types, notes) };
-    if style == "hybrid" {
+    if style.eq_ignore_ascii_case("hybrid") {
         let layout = Layout::hybrid(words);
         if layout.open && layout.place("molecule").is_none() {
             notes.push(format!(

@@ -1,6 +1,6 @@
 //! What a data file says of its atoms, for any system: no force field is asked, and neither positions nor charges nor the cell.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::atom_styles::{Layout, layout};
@@ -78,8 +78,8 @@ pub(super) fn from_text(text: &str) -> Result<Description, Problem> {
     let used = in_use(&types, &kinds);
     let used_types: Vec<&AtomType> = used.iter().map(|&kind| &types.list[kind]).collect();
     let named = names::species(&used_types, &mut notes);
-    let place = |kind: &usize| used.iter().position(|k| k == kind).unwrap_or(0);
-    let species: Vec<usize> = kinds.iter().map(|kind| named.of_type[place(kind)]).collect();
+    let of_type: HashMap<usize, usize> = used.iter().copied().zip(named.of_type).collect();
+    let species: Vec<usize> = kinds.iter().map(|kind| of_type[kind]).collect();
     let molecule_ids: Vec<u64> = atoms.iter().map(|a| a.molecule).collect();
     let grouped = Atoms {
         ids: &ids,

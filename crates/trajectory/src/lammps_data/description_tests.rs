@@ -48,6 +48,7 @@ fn names_come_from_the_word_of_a_comment_that_fits_the_mass() {
         ("1 15.035 # methyl C of the chain\n2 77 # type 2\n", ["1", "2"]),
         ("1 40 # ion 1\n2 40 # the Ca ion\n", ["1", "Ca"]),
         ("1 39.0983 # (K)\n2 15.999 # Ow\n", ["K", "Ow"]),
+        ("1 39.0983 # K,potassium\n2 15.999 # water;O\n", ["K", "O"]),
         // The symbol must fit: `in` and `As` are no indium and arsenic here.
         ("1 22.99 # NA in salt\n2 18.998 # As anion: F-\n", ["Na", "F"]),
     ] {
@@ -155,7 +156,7 @@ fn molecules_that_contradict_bonds_or_could_be_several_are_said() {
     let (molecules, notes) = grouped([1, 1, 1, 1, 1, 1, 1, 1, 2, 3], BONDS);
     assert_eq!(molecules, Some(vec![0, 0, 0, 0, 1, 1, 1, 1, 2, 3]));
     assert!(
-        notes.contains("molecule 1 (8 atoms) is 2 parts that no bond connects: taken as as many molecules"),
+        notes.contains("molecule 1 (8 atoms) is 2 parts that no bond connects: taken as so many molecules"),
         "{notes}"
     );
     let (molecules, notes) = grouped([1, 1, 1, 1, 1, 1, 1, 1, 2, 3], "");
@@ -183,7 +184,8 @@ fn ions(style: &str, masses: &str, format: fn(usize, usize, f64) -> String) -> R
 #[test]
 fn a_topology_needs_no_charges() {
     type Row = (&'static str, fn(usize, usize, f64) -> String);
-    let rows: [Row; 12] = [
+    let rows: [Row; 13] = [
+        (" # Full", |i, t, q| format!("{i} {i} {t} {q} 1 2 3")),
         (" # atomic", |i, t, _| format!("{i} {t} 1 2 3")),
         (" # atomic", |i, t, _| format!("{i} {t} 1 2 3 0 -1 0")),
         (" # charge", |i, t, q| format!("{i} {t} {q} 1 2 3")),

@@ -3,7 +3,7 @@
 //! Molecule ids that cannot be meant are not taken: one id for all atoms, or one for each species, where no bond says
 //! that they belong together. What the ids leave open, the bonds say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Atoms of a file, in the order of their ids.
 pub(super) struct Atoms<'a> {
@@ -135,7 +135,7 @@ fn several_in_one(atoms: &Atoms, given: &[u64], notes: &mut Vec<String>) {
         let parts: Vec<String> =
             counts(members).iter().map(|(s, n)| format!("{n} {}", super::clip(&atoms.names[*s]))).collect();
         notes.push(format!(
-            "topology: molecule {id} is {}, with no bonds: taken as one molecule, as are {} like it; if they are several, give \
+            "topology: molecule {id} is {}, with no bonds: taken as one molecule ({} more like it); if they are several, give \
              each its own id",
             parts.join(", "),
             suspects.len() - 1
@@ -165,9 +165,9 @@ fn across(atoms: &Atoms, given: &[u64], notes: &mut Vec<String>) {
 
 /// With bonds: says of molecules that they do not hold together. Those with bonds in more than one of their parts are several,
 /// which are returned; single atoms beside bonded ones (a site without bonds) stay.
-fn fallen_apart(atoms: &Atoms, given: &[u64], parts: &[usize], notes: &mut Vec<String>) -> Vec<u64> {
+fn fallen_apart(atoms: &Atoms, given: &[u64], parts: &[usize], notes: &mut Vec<String>) -> HashSet<u64> {
     if atoms.bonds.is_empty() {
-        return Vec::new();
+        return HashSet::new();
     }
     let (mut split, mut kept) = (Vec::new(), Vec::new());
     for (id, members) in members(given) {
@@ -180,10 +180,10 @@ fn fallen_apart(atoms: &Atoms, given: &[u64], parts: &[usize], notes: &mut Vec<S
             if bonded > 1 { &mut split } else { &mut kept }.push((id, members.len(), sizes.len()));
         }
     }
-    for (list, taken) in [(&split, "as many molecules"), (&kept, "one molecule")] {
+    for (list, taken) in [(&split, "so many molecules"), (&kept, "one molecule")] {
         if let Some((id, size, pieces)) = list.first() {
             notes.push(format!(
-                "topology: molecule {id} ({size} atoms) is {pieces} parts that no bond connects: taken as {taken}, as are {} others like it",
+                "topology: molecule {id} ({size} atoms) is {pieces} parts that no bond connects: taken as {taken} ({} more like it)",
                 list.len() - 1
             ));
         }

@@ -104,8 +104,12 @@ fn tell_apart(
 
 fn name(kind: &AtomType) -> Name {
     let mass = kind.mass.as_ref().map(|(value, text)| Mass::new(*value, text));
-    let words: Vec<&str> =
-        kind.comment.split(char::is_whitespace).map(bare).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = kind
+        .comment
+        .split(|c: char| c.is_whitespace() || ",;".contains(c))
+        .map(bare)
+        .filter(|w| !w.is_empty())
+        .collect();
     let given = match (&kind.label, &words[..]) {
         (Some(label), _) => Some(label.as_str()),
         (None, [word]) => Some(*word),
