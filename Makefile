@@ -1,5 +1,6 @@
 # make           what can be made
 # make demo      melt CKN and draw what its ions do (under 5 minutes on 2 cores after the build)
+# make test-static  the program for machines without Rust and HDF5, in a bare root
 # make test-report  the report page in a browser
 # make test      formatting, lints and all tests: what continuous integration runs
 
@@ -11,13 +12,14 @@ DEMO ?= demo
 VALIDATE ?= target/validate
 PYTHON ?= python3
 
-.PHONY: help setup build demo test test-report lint bench fuzz validate
+.PHONY: help setup build demo test test-static test-report lint bench fuzz validate
 
 help:
 	@echo "make setup     install missing system packages (HDF5, pkg-config, C compiler, software Vulkan); says what it does"
 	@echo "make build     the optimised program, $(VITRION)"
 	@echo "make demo      simulate configs/quickstart.toml into $(DEMO)/ and draw g(r) and the mean squared displacement"
 	@echo "make test      formatting, lints, unit, integration and documentation tests"
+	@echo "make test-static  the program with its own HDF5: needs libc, libm and libgcc_s alone, and runs where nothing else is"
 	@echo "make test-report  the report in headless Chromium, on a telephone and on a desk; installs chromium if it is missing"
 	@echo "make lint      formatting and lints only"
 	@echo "make bench     speed on this machine, with a breakdown by part of the step"
@@ -41,6 +43,10 @@ lint: setup
 # Test binaries of the dev profile are optimised (Cargo.toml): the tests run physics.
 test: lint
 	$(CARGO) test --workspace
+
+# After `make test` only HDF5 (once) and the crates that use it are built; of the whole workspace, as there.
+test-static: setup
+	cmake=$$(tools/cmake.sh) && CMAKE=$$cmake $(CARGO) test --workspace --features vitrion/static-hdf5 --test static_binary
 
 # A browser is much to install: only for this. Of the whole workspace: for one package more would be built again.
 test-report: setup
