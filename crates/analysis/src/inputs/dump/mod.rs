@@ -307,10 +307,11 @@ mod tests {
     fn dump(ids: &[u64], topology: Option<&Description>) -> DumpTrajectory {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
-        let rows: String = ids.iter().map(|id| format!("{id} 1 1 1 1\n")).collect();
+        let rows: Vec<String> = ids.iter().map(|id| format!("{id} 1 1 1 1\n")).collect();
         let text = format!(
             "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{}\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0 9\nITEM: ATOMS id type x y z\n{rows}",
-            ids.len()
+            ids.len(),
+            rows = rows.concat()
         );
         std::fs::write(&path, text).unwrap();
         let said = Said { topology, ..Said::default() };
