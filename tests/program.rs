@@ -229,7 +229,7 @@ fn bad_input_exits_with_1_and_says_what_to_do() {
         (&["convert", &system, &inside("a.pdb"), "--force-field", "ckn-rigid"], "extended XYZ"),
         (&["convert", &flexible, &flexible, "--force-field", "ckn-rigid"], "exists already"),
         (&["info", "missing"], "no such file"),
-        (&["info", &csv], "neither H5MD nor"),
+        (&["info", &csv], "`info` reads H5MD, LAMMPS dumps and data"),
         (&["info", &plain], "`short_range.tail_correction`"),
         (&["run", &plain, "--dry-run"], "`short_range.tail_correction`"),
         (&["plot", "missing"], "no such file"),

@@ -35,7 +35,7 @@ pub fn of(path: &Path) -> Result<FileKind> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("{name}: there is no such file or directory")
+            bail!("{name}: there is no such file or directory; check the path")
         }
         Err(error) => {
             return Err(error).with_context(|| format!("{name}: cannot be read; check its permissions"));

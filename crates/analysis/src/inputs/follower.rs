@@ -296,7 +296,7 @@ mod tests {
             let (smooth, cell) = (cell(sheared), cell(tilt));
             let places = s.map(|s| smooth.cartesian(s));
             let fractions = places.map(|r| cell.fractional(r));
-            let images = fractions.map(|s| s.floor());
+            let images = fractions.map(DVec3::floor);
             let wrapped = fractions.map(|s| cell.cartesian(s - s.floor()));
             let found = |follower: &mut Follower, positions: &[DVec3], crossings| {
                 follower.next(&Moment { cell: &cell, origin: DVec3::ZERO, positions, crossings })

@@ -296,3 +296,41 @@ impl FrameStream for Stream<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vitrion_trajectory::lammps_data::Description;
+
+    use super::*;
+
+    /// A dump of one frame with these ids.
+    fn dump(ids: &[u64], topology: Option<&Description>) -> DumpTrajectory {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let rows: Vec<String> = ids.iter().map(|id| format!("{id} 1 1 1 1\n")).collect();
+        let text = format!(
+            "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{}\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0 9\nITEM: ATOMS id type x y z\n{rows}",
+            ids.len(),
+            rows = rows.concat()
+        );
+        std::fs::write(&path, text).unwrap();
+        let said = Said { topology, ..Said::default() };
+        DumpTrajectory::new(LammpsDump::open(&path).unwrap(), said).unwrap()
+    }
+
+    #[test]
+    fn a_dump_with_gaps_in_its_ids_or_fewer_atoms_than_the_topology_is_not_whole() {
+        assert!(dump(&[3, 1, 2], None).is_whole());
+        assert!(!dump(&[1, 2, 4], None).is_whole());
+        let topology = Description {
+            ids: vec![1, 2, 3],
+            names: vec!["1".into()],
+            species: vec![0; 3],
+            masses: vec![1.0; 3],
+            charges: vec![0.0; 3],
+            molecules: None,
+        };
+        assert!(dump(&[1, 2, 3], Some(&topology)).is_whole());
+        assert!(!dump(&[1, 2], Some(&topology)).is_whole());
+    }
+}
