@@ -1,7 +1,7 @@
 //! Damaged and odd inputs through the program: no panic, no hang, bounded memory, documented exit codes, and the input stays as it was.
 //!
-//! Every kind of file starts from a small valid one. Mutations are drawn from the number of the case alone, so that a case that failed is
-//! found again by its number. `regressions_stay_mended` replays what was found before, from `tests/fuzz/regressions`.
+//! Every kind of file starts from a small valid one. Mutations are drawn from the number of the case, so that a case that failed is
+//! found again by its number; files of a run also hold the time of its start, so that a mutant that failed is kept. `regressions_stay_mended` replays what was found before, from `tests/fuzz/regressions`.
 #![cfg(unix)]
 
 #[path = "mutations/mutate.rs"]

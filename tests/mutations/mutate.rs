@@ -52,7 +52,7 @@ const NUMBERS: [&str; 24] = [
 
 /// One to three mutations of a file.
 pub fn mutant(mut bytes: Vec<u8>, binary: bool, draw: &mut Draw) -> Vec<u8> {
-    for _ in 0..1 + draw.below(3) {
+    for _ in 0..=draw.below(3) {
         bytes = if binary || draw.below(8) == 0 { damaged(bytes, draw) } else { edited(&bytes, draw) };
     }
     bytes
@@ -64,7 +64,7 @@ fn damaged(mut bytes: Vec<u8>, draw: &mut Draw) -> Vec<u8> {
     let at = draw.below(n);
     match draw.below(6) {
         0 | 1 => {
-            for _ in 0..1 + draw.below(4) {
+            for _ in 0..=draw.below(4) {
                 let at = draw.below(n);
                 if let Some(byte) = bytes.get_mut(at) {
                     *byte ^= 1 << draw.below(8);

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::mutate::Draw;
 
+/// Puts bytes into a directory, for one of the calls of a kind.
+pub type Call = fn(usize, &[u8], &Seeds, &Path) -> (PathBuf, Vec<String>);
+
 /// A kind of file.
 pub struct Kind {
     /// Also the first word of its regressions.
@@ -17,7 +20,7 @@ pub struct Kind {
     /// A valid file; one of several.
     pub seed: fn(&Seeds, &mut Draw) -> Vec<u8>,
     /// Puts the bytes into a directory; the place of the file, and the arguments of a call.
-    pub call: fn(usize, &[u8], &Seeds, &Path) -> (PathBuf, Vec<String>),
+    pub call: Call,
 }
 
 /// All kinds.

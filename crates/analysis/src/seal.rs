@@ -4,8 +4,9 @@
 //! digit of a number. The library ignores what lies behind the end that the file's header states. A program that opens the file for
 //! writing cuts it there, so that a file which somebody changed on purpose has no seal and is read without one.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -51,7 +52,10 @@ pub(crate) fn check(path: &Path) -> io::Result<Seal> {
 fn digest(bytes: impl Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut BufReader::new(bytes), &mut hash)?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 #[cfg(test)]
