@@ -188,6 +188,7 @@ pub(super) fn choose(
         return Ok((Unwrapping::Centres, Vec::new()));
     }
     let periodic = reader.periodic();
+    check_open_edges(reader, frames, periodic)?;
     if periodic == [false; 3] || frames.len() < 2 || reader.particles() == 0 {
         return Ok((Unwrapping::AsIs, Vec::new()));
     }
@@ -213,6 +214,30 @@ pub(super) fn choose(
         }
     }
     Ok((way, notes))
+}
+
+/// Along an edge that is said not to be periodic nothing jumps by the length of the box.
+fn check_open_edges(
+    reader: &TrajectoryReader,
+    frames: &[usize],
+    periodic: [bool; 3],
+) -> Result<(), AnalysisError> {
+    if periodic == [true; 3] || frames.len() < 2 || reader.particles() == 0 {
+        return Ok(());
+    }
+    let Some(seen) = Seen::of(reader, frames, periodic.map(|along| !along))? else { return Ok(()) };
+    if seen.extent <= 1.0 + ROUNDING && seen.jumps_are_walls() {
+        return Err(AnalysisError::input(
+            &reader.path().display().to_string(),
+            format!(
+                "its `boundary` is `none`, but particles jump {} times by nearly the length of the box while all others move by less \
+                 than {:.2} of it: they are wrapped",
+                seen.jumps, seen.largest_move
+            ),
+            "write `periodic` for the edges along which they are wrapped",
+        ));
+    }
+    Ok(())
 }
 
 fn with_images(

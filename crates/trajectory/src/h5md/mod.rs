@@ -31,6 +31,7 @@ mod elements;
 mod groups;
 mod identity;
 mod moments;
+mod opening;
 mod own;
 mod plain;
 mod provenance;

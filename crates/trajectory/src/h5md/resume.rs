@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use hdf5::File;
 
 use super::elements::{Elements, read_table};
+use super::opening::open_file;
 use super::provenance::{Provenance, read_stages};
-use super::reader::open_file;
 use super::writer::{Counts, Header, TrajectoryWriter};
 use super::{H5mdError, options, reason, system_error, write_error};
 
