@@ -80,7 +80,8 @@ struct Seen {
     /// Moves by more than half a cell where n does not change: their number, and the largest of what is left to a whole cell.
     jumps: usize,
     largest_rest: f64,
-    /// Largest move of at most half a cell.
+    /// Moves of at most half a cell: their number, and the largest.
+    moves: usize,
     largest_move: f64,
     /// Whether any image ever changes, and whether the cell does.
     images_change: bool,
@@ -121,6 +122,7 @@ impl Seen {
             against: 0.0,
             jumps: 0,
             largest_rest: 0.0,
+            moves: 0,
             largest_move: 0.0,
             images_change: false,
             cell_changes: false,
@@ -166,7 +168,8 @@ impl Seen {
             } else if ds.abs() > 0.5 {
                 self.jumps += 1;
                 self.largest_rest = self.largest_rest.max((ds.abs() - 1.0).abs());
-            } else {
+            } else if ds != 0.0 {
+                self.moves += 1;
                 self.largest_move = self.largest_move.max(ds.abs());
             }
         }
@@ -175,7 +178,10 @@ impl Seen {
     /// Whether those that move by more than half a cell rather went through a wall: what is left to a whole cell is as
     /// small as what all others move.
     fn jumps_are_walls(&self) -> bool {
-        self.jumps > 0 && self.largest_move <= SMALL_MOVE && self.largest_rest <= 1.5 * self.largest_move
+        self.jumps > 0
+            && self.jumps < self.moves
+            && self.largest_move <= SMALL_MOVE
+            && self.largest_rest <= 1.5 * self.largest_move
     }
 }
 
