@@ -116,6 +116,9 @@ fn one_of_several_groups_is_asked_for() {
     assert_close(made.msd("7", &["--group", "ions"]).1, moved(&frames, |i| i < 6));
     let text = made.info(&["--group", "ions"]);
     assert!(text.contains("ions (6), solvent (60); this is ions"), "{text}");
+    // Without being asked, `info` tells of each.
+    let text = made.info(&[]);
+    assert!(text.contains("; this is ions") && text.contains("; this is solvent"), "{text}");
     // Results of one group are not kept for another.
     let output = made.run(&["--group", "solvent"]);
     assert!(!output.status.success() || !String::from_utf8_lossy(&output.stdout).contains("kept"));

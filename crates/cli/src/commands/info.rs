@@ -8,7 +8,7 @@ use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
 use vitrion_simulation::config::{Config, Motion};
 use vitrion_trajectory::checkpoint;
-use vitrion_trajectory::h5md::{Summary, TrajectoryReader};
+use vitrion_trajectory::h5md::{Summary, TrajectoryReader, groups_in};
 
 use crate::{Outcome, console, trajectories};
 
@@ -103,6 +103,11 @@ fn directory(path: &Path) -> Result<String> {
 }
 
 fn trajectory(path: &Path, group: Option<&str>) -> Result<String> {
+    let groups = groups_in(path)?;
+    if group.is_none() && groups.len() > 1 && groups.iter().all(|g| g.name != "all") {
+        let each = groups.iter().map(|g| trajectory(path, Some(&g.name)));
+        return Ok(each.collect::<Result<Vec<_>>>()?.join("\n\n"));
+    }
     let summary = TrajectoryReader::open_group(path, group)?.summary()?;
     let mut lines = vec![format!("{}: H5MD trajectory, {}", path.display(), console::bytes(summary.bytes))];
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));

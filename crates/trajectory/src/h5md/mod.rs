@@ -51,7 +51,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use groups::GroupSummary;
+pub use groups::{GroupSummary, groups_in};
 pub use plain::{PlainHeader, PlainWriter};
 pub use provenance::{Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
