@@ -80,7 +80,8 @@ struct Seen {
     /// Moves by more than half a cell where n does not change: their number, and the largest of what is left to a whole cell.
     jumps: usize,
     largest_rest: f64,
-    /// Largest move of at most half a cell.
+    /// Moves of at most half a cell: their number, and the largest.
+    moves: usize,
     largest_move: f64,
     /// Whether any image ever changes, and whether the cell does.
     images_change: bool,
@@ -121,6 +122,7 @@ impl Seen {
             against: 0.0,
             jumps: 0,
             largest_rest: 0.0,
+            moves: 0,
             largest_move: 0.0,
             images_change: false,
             cell_changes: false,
@@ -166,7 +168,8 @@ impl Seen {
             } else if ds.abs() > 0.5 {
                 self.jumps += 1;
                 self.largest_rest = self.largest_rest.max((ds.abs() - 1.0).abs());
-            } else {
+            } else if ds != 0.0 {
+                self.moves += 1;
                 self.largest_move = self.largest_move.max(ds.abs());
             }
         }
@@ -175,7 +178,10 @@ impl Seen {
     /// Whether those that move by more than half a cell rather went through a wall: what is left to a whole cell is as
     /// small as what all others move.
     fn jumps_are_walls(&self) -> bool {
-        self.jumps > 0 && self.largest_move <= SMALL_MOVE && self.largest_rest <= 1.5 * self.largest_move
+        self.jumps > 0
+            && self.jumps < self.moves
+            && self.largest_move <= SMALL_MOVE
+            && self.largest_rest <= 1.5 * self.largest_move
     }
 }
 
@@ -188,6 +194,7 @@ pub(super) fn choose(
         return Ok((Unwrapping::Centres, Vec::new()));
     }
     let periodic = reader.periodic();
+    check_open_edges(reader, frames, periodic)?;
     if periodic == [false; 3] || frames.len() < 2 || reader.particles() == 0 {
         return Ok((Unwrapping::AsIs, Vec::new()));
     }
@@ -213,6 +220,30 @@ pub(super) fn choose(
         }
     }
     Ok((way, notes))
+}
+
+/// Along an edge that is said not to be periodic nothing jumps by the length of the box.
+fn check_open_edges(
+    reader: &TrajectoryReader,
+    frames: &[usize],
+    periodic: [bool; 3],
+) -> Result<(), AnalysisError> {
+    if periodic == [true; 3] || frames.len() < 2 || reader.particles() == 0 {
+        return Ok(());
+    }
+    let Some(seen) = Seen::of(reader, frames, periodic.map(|along| !along))? else { return Ok(()) };
+    if seen.extent <= 1.0 + ROUNDING && seen.jumps_are_walls() {
+        return Err(AnalysisError::input(
+            &reader.path().display().to_string(),
+            format!(
+                "its `boundary` is `none`, but particles jump {} times by nearly the length of the box while all others move by less \
+                 than {:.2} of it: they are wrapped",
+                seen.jumps, seen.largest_move
+            ),
+            "write `periodic` for the edges along which they are wrapped",
+        ));
+    }
+    Ok(())
 }
 
 fn with_images(

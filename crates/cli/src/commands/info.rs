@@ -9,7 +9,7 @@ use vitrion_core::cell::Cell;
 use vitrion_core::force_field::ForceField;
 use vitrion_simulation::config::{Config, Motion};
 use vitrion_trajectory::checkpoint;
-use vitrion_trajectory::h5md::{Summary, TrajectoryReader};
+use vitrion_trajectory::h5md::{Summary, TrajectoryReader, groups_in};
 
 use super::info_lammps;
 use crate::file_kind::{self, FileKind};
@@ -122,6 +122,11 @@ fn results_in_words(path: &Path, results: &Results) -> String {
 
 fn trajectory(path: &Path, group: Option<&str>) -> Result<String> {
     probe::check(&[path.to_path_buf()])?;
+    let groups = groups_in(path)?;
+    if group.is_none() && groups.len() > 1 && groups.iter().all(|g| g.name != "all") {
+        let each = groups.iter().map(|g| trajectory(path, Some(&g.name)));
+        return Ok(each.collect::<Result<Vec<_>>>()?.join("\n\n"));
+    }
     let summary = TrajectoryReader::open_group(path, group)?.summary()?;
     let mut lines = vec![format!("{}: H5MD trajectory, {}", path.display(), console::bytes(summary.bytes))];
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));

@@ -129,11 +129,16 @@ fn check_up_to_date(path: &Path, results: &Results, files: &[PathBuf]) -> Result
 fn facts(run: &Path, results: &Results, files: &[PathBuf]) -> Result<Facts> {
     let first = files.first().context("the results name no trajectory; analyse the run again")?;
     probe::check(std::slice::from_ref(first))?;
-    let reader = TrajectoryReader::open(first)?;
+    // The group that was analysed, of an H5MD file that has several.
+    let mut words = results.command.split(' ').skip_while(|word| *word != "--group").skip(1);
+    let reader = TrajectoryReader::open_group(first, words.next())?;
     let stage = trajectories::stage(&reader, (!results.stage.is_empty()).then_some(&results.stage[..]))?;
     let frames = trajectories::frames_of(&reader, stage.as_ref());
     let duration = match (frames.first(), frames.last()) {
-        (Some(&first), Some(&last)) => Some(reader.time(last) - reader.time(first)),
+        // Where the user said how long a step is, the file does not know.
+        (Some(&first), Some(&last)) if !results.command.contains("--timestep") => {
+            Some(reader.time(last) - reader.time(first))
+        }
         _ => None,
     };
     let configuration = run.join("config.toml");

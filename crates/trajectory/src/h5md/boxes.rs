@@ -33,7 +33,8 @@ impl Boundary {
         let mut h = matrix_of(numbers)?;
         for axis in 0..3 {
             let length = h.col(axis).length();
-            if !self.periodic[axis] && !(length.is_finite() && length > 0.0) {
+            let usable = length.is_finite() && length > 0.0;
+            if !self.periodic[axis] && !usable {
                 *h.col_mut(axis) = self.extent[axis] * DVec3::AXES[axis];
             }
         }

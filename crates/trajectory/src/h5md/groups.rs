@@ -4,6 +4,7 @@ use std::path::Path;
 
 use hdf5::{File, Group};
 
+use super::opening::open_file;
 use super::source::broken_link;
 use super::{H5mdError, missing};
 
@@ -14,6 +15,12 @@ pub struct GroupSummary {
     pub name: String,
     /// Rows that a frame has.
     pub particles: usize,
+}
+
+/// The groups with positions of a file, by name.
+pub fn groups_in(path: &Path) -> Result<Vec<GroupSummary>, H5mdError> {
+    let groups = all(path, &open_file(path)?, None)?;
+    Ok(groups.into_iter().map(|(_, summary)| summary).collect())
 }
 
 /// All groups with positions, by name. Links that lead nowhere are refused where nothing else is there, or where `wanted` is one.

@@ -84,20 +84,21 @@ impl Identity {
         sorted(&ids, &self.absent).map(|(order, _)| order)
     }
 
-    /// Per particle: its row where another element was written, for each of the rows of that element.
-    pub fn orders_of<'a>(
-        &'a self,
-        other: &Element,
-    ) -> Result<Box<dyn Fn(usize) -> Result<Vec<usize>, String> + 'a>, String> {
-        if let Some(order) = &self.constant {
-            return Ok(Box::new(move |_| Ok(order.clone())));
+    /// How rows of another element belong to rows of `id`.
+    pub fn rows_for(&self, other: &Element) -> Result<Rows, String> {
+        if self.constant.is_some() {
+            return Ok(Rows::Constant);
         }
-        let rows = self.element.rows_of(&other.moments, other.rows)?;
-        Ok(Box::new(move |row| {
-            let at =
-                rows.exact(row).ok_or("there are no ids at its step, so that nobody knows whose it is")?;
-            self.order_of_row(at)
-        }))
+        self.element.rows_of(&other.moments, other.rows)
+    }
+
+    /// Per particle: its row in row `row` of another element, whose rows belong to those of `id` by `rows`.
+    pub fn order_in(&self, rows: &Rows, row: usize) -> Result<Vec<usize>, String> {
+        if let Some(order) = &self.constant {
+            return Ok(order.clone());
+        }
+        let at = rows.exact(row).ok_or("there are no ids at its step, so that nobody knows whose it is")?;
+        self.order_of_row(at)
     }
 
     /// Whether what `same` compares, two rows of fixed elements, agrees for every particle at all moments.

@@ -33,6 +33,7 @@ mod groups;
 mod identity;
 mod journal;
 mod moments;
+mod opening;
 mod own;
 mod plain;
 mod plausible;
@@ -54,7 +55,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use groups::GroupSummary;
+pub use groups::{GroupSummary, groups_in};
 pub use journal::holds_sealed_rows;
 pub use plain::{PlainHeader, PlainWriter};
 pub use provenance::{Extension, Provenance, Stage};

@@ -17,8 +17,8 @@ use hdf5::File;
 
 use super::elements::{Elements, read_table};
 use super::journal::{self, Begin, Found, Journal, Record};
+use super::opening::open_file;
 use super::provenance::{Provenance, read_stages};
-use super::reader::open_file;
 use super::series::Rows;
 use super::writer::{Counts, Header, Table, TrajectoryWriter};
 use super::{H5mdError, options, reason, system_error, write_error};

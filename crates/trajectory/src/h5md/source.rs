@@ -44,7 +44,9 @@ impl Element {
     pub fn numbers(&self, row: usize) -> hdf5::Result<Vec<f64>> {
         let mut numbers = self.raw::<f64>(row)?;
         if self.scale != 1.0 {
-            numbers.iter_mut().for_each(|x| *x *= self.scale);
+            for x in &mut numbers {
+                *x *= self.scale;
+            }
         }
         Ok(numbers)
     }

@@ -100,12 +100,12 @@ pub(super) fn of_particles(
         fits(&first, identity)?;
         return Ok(first.in_order(&identity.order(0)?));
     }
-    let orders = identity.orders_of(element)?;
+    let rows = identity.rows_for(element)?;
     let mut found: Option<Labels> = None;
     for row in 0..element.rows {
         let now = labels(element, row)?;
         fits(&now, identity)?;
-        let now = now.in_order(&orders(row).map_err(|e| format!("row {row}: {e}"))?);
+        let now = now.in_order(&identity.order_in(&rows, row).map_err(|e| format!("row {row}: {e}"))?);
         match &found {
             None => found = Some(now),
             Some(first) => unchanged(first, &now, Some(&identity.ids), element, row)?,

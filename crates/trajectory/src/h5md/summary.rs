@@ -69,7 +69,7 @@ impl TrajectoryReader {
             frames: self.frames,
             incomplete_frames: self.incomplete,
             groups: self.groups().to_vec(),
-            group: self.group().to_string(),
+            group: self.group(),
             notes: self.notes().into_iter().chain(odd).collect(),
             units: self.units().to_vec(),
             particles: self.particles(),

@@ -179,7 +179,7 @@ fn contents(group: &hdf5::Group, into: &mut Vec<(String, String)>) {
 
 fn all_contents(path: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    contents(&reader::open_file(path).unwrap(), &mut found);
+    contents(&opening::open_file(path).unwrap(), &mut found);
     found.sort();
     found
 }
