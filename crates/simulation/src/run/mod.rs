@@ -1,11 +1,14 @@
 //! Runs a configuration: begins, resumes, or refuses.
 
+mod candidates;
 mod checkpoint;
 mod clock;
 mod directory;
 mod engine;
 mod error;
 mod ion_stress;
+mod lock;
+mod open_files;
 mod outputs;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +20,7 @@ use vitrion_core::backend::{Backend, ElectrostaticsParameters};
 use vitrion_core::cpu::BuiltBackend;
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
-use vitrion_trajectory::checkpoint::{read_or_previous, sha256};
+use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::Provenance;
 
 use crate::config::{BackendChoice, Config, Start};
@@ -118,6 +121,7 @@ fn run_with(
 ) -> Result<Outcome, RunError> {
     let mut config = Config::load(config_path)?;
     options.choose_backend(&mut config);
+    open_files::check(config.system.replicas)?;
     let prepared = system::prepare(&config)?;
     let path = options.directory.clone().unwrap_or_else(|| default_directory(config_path));
     let found = directory::inspect(&path, &config, &prepared, options.fresh)?;
@@ -125,7 +129,7 @@ fn run_with(
         let (directory, _) = Directory::take(&path, &config, &prepared, options.fresh)?;
         // The same but for comments; its hash is that of the files.
         config.text = text;
-        let checkpoint = read_checkpoint(&directory, &config, observer)?;
+        let checkpoint = candidates::read(&directory, &config, observer)?;
         let state = checkpoint.backend.state.clone();
         let chosen = Some(checkpoint.backend.electrostatics);
         (build(&config, &prepared, state, chosen)?, directory, Some(checkpoint))
@@ -182,6 +186,9 @@ impl Begun<'_> {
         stop: &AtomicBool,
     ) -> Result<Outcome, RunError> {
         let Self { config, prepared, directory, description, options } = self;
+        if let Some(note) = &directory.note {
+            observer.message(note);
+        }
         let first_step = resumed.as_ref().map_or(options.first_step, |c| c.first_step);
         let clock = Clock::new(config, first_step);
         let (stage, begun) = resumed.as_ref().map_or((0, false), |c| (c.stage, c.begun));
@@ -270,24 +277,6 @@ fn restore(
     })
 }
 
-fn read_checkpoint(
-    directory: &Directory,
-    config: &Config,
-    observer: &mut dyn Observer,
-) -> Result<RunCheckpoint, RunError> {
-    let path = directory.checkpoint();
-    let (header, checkpoint, damage) = read_or_previous::<RunCheckpoint>(&path)?;
-    let (found, expected) = (header.config_sha256, sha256(&config.text));
-    if found != expected {
-        let short = |hash: String| hash.chars().take(12).collect();
-        return Err(RunError::OtherCheckpoint { path, found: short(found), expected: short(expected) });
-    }
-    if let Some(error) = damage {
-        observer.message(&format!("{error}: going on from the one before"));
-    }
-    Ok(checkpoint)
-}
-
 /// The backend, on threads of its own if their number was asked for.
 pub(crate) fn build(
     config: &Config,
@@ -330,22 +319,28 @@ fn start(
         measured_force_error: description.measured_force_error.map(|e| (e, config.run.force_accuracy)),
         electrostatics: description.electrostatics.clone(),
         on: description.on.clone(),
+        threads: config.run.threads,
     }
 }
 
-fn provenance(config: &Config, prepared: &Prepared, backend: &dyn Backend, command_line: &str) -> Provenance {
+/// Name of the machine.
+fn host() -> String {
     let host = ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .iter()
         .find_map(|path| std::fs::read_to_string(path).ok())
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_else(|| "unknown".to_owned());
+    host.trim().to_owned()
+}
+
+fn provenance(config: &Config, prepared: &Prepared, backend: &dyn Backend, command_line: &str) -> Provenance {
     Provenance {
         config: config.text.clone(),
         force_field: prepared.force_field_text.clone(),
         initial_sha256: prepared.initial_text.as_deref().map(sha256),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: command_line.to_owned(),
-        host: host.trim().to_owned(),
+        host: host(),
         started: timestamp(SystemTime::now()),
         backend: backend.name(),
         hardware: backend.hardware().map(|hardware| hardware.to_string()),

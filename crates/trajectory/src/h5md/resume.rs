@@ -39,6 +39,18 @@ impl TrajectoryWriter {
         header.expected_rows = header.expected_rows.max(counts.frames as u64);
         rebuild(path, &header, counts, &old, &file)
     }
+
+    /// The rows that a trajectory holds, if those of a checkpoint are among them, else [`H5mdError::Mismatch`]. Writes nothing.
+    pub fn holds(path: &Path, counts: &Counts) -> Result<Counts, H5mdError> {
+        let file = open_file(path)?;
+        let stages = file
+            .group("vitrion/stages")
+            .and_then(|group| read_stages(&group))
+            .map_err(read_error(path, "vitrion/stages"))?;
+        let found = rows(&Elements::open(&file, &stages).map_err(read_error(path, "particles"))?);
+        check_counts(path, &found, counts)?;
+        Ok(found)
+    }
 }
 
 fn read_error<'a>(path: &'a Path, what: &'a str) -> impl FnOnce(hdf5::Error) -> H5mdError + 'a {
