@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 
 const VITRION: &str = env!("CARGO_BIN_EXE_vitrion");
 /// Of the C library, whose older versions have more files, and of the compiler.
-const ALLOWED: [&str; 8] = ["libc.so", "libm.so", "libgcc_s.so", "ld-linux", "linux-vdso", "libpthread.so", "libdl.so", "librt.so"];
+const ALLOWED: [&str; 8] =
+    ["libc.so", "libm.so", "libgcc_s.so", "ld-linux", "linux-vdso", "libpthread.so", "libdl.so", "librt.so"];
 
 /// Names and paths of the libraries that the program needs.
 fn libraries() -> Vec<(String, Option<PathBuf>)> {
@@ -56,7 +57,12 @@ impl BareRoot {
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = root.path().to_str().unwrap();
         let ways = [
-            vec!["unshare".to_owned(), "--user".to_owned(), "--map-root-user".to_owned(), format!("--root={path}")],
+            vec![
+                "unshare".to_owned(),
+                "--user".to_owned(),
+                "--map-root-user".to_owned(),
+                format!("--root={path}"),
+            ],
             vec!["chroot".to_owned(), path.to_owned()],
         ];
         let works = |way: &[String]| {
