@@ -1,4 +1,4 @@
-//! Runs of the real program that are stopped by SIGTERM and denied space: every file stays readable, and the same command goes
+//! Runs of the real program that are stopped by signals and denied space: every file stays readable, and the same command goes
 //! on to the run that was never disturbed, dataset for dataset, bit for bit. `kills.rs` does the same with SIGKILL.
 #![cfg(unix)]
 
@@ -244,6 +244,126 @@ fn neither_sigterm_nor_the_number_of_threads_changes_a_run() {
     }
     case.finish("stopped", 1);
     case.compare("two threads", "stopped");
+}
+
+/// A run that no test waits for: its last stage lasts for days.
+#[cfg(target_os = "linux")]
+struct Endless {
+    case: Case,
+    child: std::process::Child,
+}
+
+#[cfg(target_os = "linux")]
+impl Endless {
+    /// Starts it as the shell does after `trap`, and waits for its first checkpoint.
+    fn start(trap: &str, environment: &[(&str, &str)]) -> Self {
+        let case = Case::new();
+        let text = std::fs::read_to_string(&case.config).unwrap();
+        let endless = text.replace("duration = \"100 fs\"", "duration = \"100 ns\"");
+        assert_ne!(text, endless);
+        std::fs::write(&case.config, endless.replace("frames = { every = \"10 fs\" }", "")).unwrap();
+        let child = Command::new("sh")
+            .args(["-c", &format!("{trap}\nexec \"$0\" \"$@\""), VITRION])
+            .args(case.arguments("run"))
+            .env_remove("RAYON_NUM_THREADS")
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while !case.directory("run").join("checkpoint").exists() {
+            assert!(begin.elapsed() < Duration::from_secs(300), "it does not begin");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self { case, child }
+    }
+
+    fn send(&self, signal: &str) {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success(), "{signal}");
+    }
+
+    /// Its exit code and what it said.
+    fn end(self) -> (Case, std::process::ExitStatus, String) {
+        let output = self.child.wait_with_output().unwrap();
+        (self.case, output.status, stderr(&output))
+    }
+}
+
+/// Signals that this process ignores, and so its children: bit 0 is signal 1.
+#[cfg(target_os = "linux")]
+fn ignored_here() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap()
+}
+
+/// Batch systems warn with USR1 or USR2, `ulimit -t` with XCPU, timers with ALRM; none may cost what was computed.
+#[cfg(target_os = "linux")]
+#[test]
+fn every_signal_that_asks_a_run_to_stop_leaves_a_checkpoint_and_exit_code_3() {
+    for (signal, number) in
+        [("INT", 2), ("TERM", 15), ("HUP", 1), ("USR1", 10), ("USR2", 12), ("XCPU", 24), ("ALRM", 14)]
+    {
+        if ignored_here() >> (number - 1) & 1 == 1 {
+            eprintln!("skipped: SIG{signal} is ignored by whoever started this test");
+            continue;
+        }
+        let run = Endless::start("", &[]);
+        run.send(signal);
+        let (case, status, message) = run.end();
+        assert_eq!(status.code(), Some(3), "{signal}: {status}: {message}");
+        assert!(message.contains(&format!("SIG{signal}: stopping")), "{message}");
+        assert!(message.contains("go on with: vitrion run"), "{message}");
+        case.check_files("run");
+    }
+}
+
+/// `nohup` and a shell's `&` ignore signals for their children, who must not listen to them again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
+    let run = Endless::start("trap '' HUP INT USR1", &[]);
+    for signal in ["HUP", "INT", "USR1", "TERM"] {
+        run.send(signal);
+    }
+    let (_, status, message) = run.end();
+    assert_eq!(status.code(), Some(3), "{message}");
+    assert!(message.contains("SIGTERM: stopping"), "{message}");
+    for signal in ["SIGHUP", "SIGINT", "SIGUSR1"] {
+        assert!(!message.contains(signal), "{message}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_takes_the_processors_that_slurm_grants_and_says_so() {
+    let run = Endless::start("", &[("SLURM_CPUS_PER_TASK", "1")]);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", run.child.id())).unwrap().count();
+    run.send("TERM");
+    let (_, status, message) = run.end();
+    assert_eq!(status.code(), Some(3), "{message}");
+    let granted = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(message.contains("1 thread, as SLURM_CPUS_PER_TASK says"), granted > 1, "{message}");
+    // The main thread, the one for signals, and one that computes.
+    assert!(threads <= 3, "{threads} threads");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn more_replicas_than_files_that_may_be_open_are_refused_before_anything_is_written() {
+    let case = Case::new();
+    let text = std::fs::read_to_string(&case.config).unwrap();
+    std::fs::write(&case.config, text.replace("replicas = 2", "replicas = 100")).unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 150 && exec \"$0\" \"$@\"", VITRION])
+        .args(case.arguments("run"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("`ulimit -n 164`"), "{}", stderr(&output));
+    assert!(!case.directory("run").exists());
 }
 
 /// In a file system of its own, which vanishes with the process.

@@ -9,11 +9,13 @@ mod probe;
 mod progress;
 mod reference_outputs;
 mod signals;
+mod threads;
 mod trajectories;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// Molecular dynamics of ionic glasses: melt, cool and measure Ca0.4K0.6(NO3)1.4 and its like.
@@ -26,17 +28,18 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Threads to compute with; all cores by default. The results do not depend on it.
-    #[arg(long, global = true, value_name = "N", value_parser = threads)]
-    threads: Option<usize>,
+    /// Threads to compute with; by default one for each processor that the process may use, fewer if SLURM_CPUS_PER_TASK or
+    /// OMP_NUM_THREADS says so. The results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = number_of_threads)]
+    threads: Option<NonZeroUsize>,
 }
 
 /// Most threads: more than machines have cores only cost.
 const MOST_THREADS: usize = 1024;
 
-fn threads(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
+fn number_of_threads(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(threads) if threads.get() <= MOST_THREADS => Ok(threads),
         _ => Err(format!(
             "give a number from 1 to {MOST_THREADS}; more than there are cores make nothing faster"
         )),
@@ -57,7 +60,7 @@ Exit codes:
   0  done
   1  error: bad input, a failed run, a file that cannot be read or written
   2  wrong usage of the command line
-  3  stopped by a signal after writing a checkpoint; the same command goes on
+  3  stopped by a signal (INT, TERM, HUP, USR1, USR2, XCPU, ALRM) after writing a checkpoint; the same command goes on
   4  `verify` found a kernel outside its tolerance";
 
 #[derive(Subcommand)]
@@ -108,15 +111,13 @@ fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<Outcome> {
-    if let Some(threads) = cli.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .context("cannot start the threads; ask for fewer with --threads")?;
+    let threads = threads::set(cli.threads)?;
+    if let (Some(threads), Command::Analyze(_) | Command::Bench(_)) = (&threads, &cli.command) {
+        console::say(threads);
     }
     match cli.command {
         Command::New(command) => command.execute(),
-        Command::Run(command) => command.execute(),
+        Command::Run(command) => command.execute(threads),
         Command::Analyze(command) => command.execute(),
         Command::Report(command) => command.execute(),
         Command::Fit(command) => command.execute(),

@@ -26,6 +26,8 @@ pub struct Reporter {
     view: View,
     replicas: usize,
     summaries: Vec<StageSummary>,
+    /// Why the threads are fewer than the processors, where they are.
+    threads: Option<String>,
 }
 
 enum View {
@@ -47,14 +49,15 @@ struct Plain {
 }
 
 impl Reporter {
-    /// A progress bar if stderr is a terminal, and plain lines otherwise or with `plain`.
-    pub fn new(plain: bool) -> Self {
+    /// A progress bar if stderr is a terminal, and plain lines otherwise or with `plain`. `threads` says why the threads are fewer
+    /// than the processors, where they are.
+    pub fn new(plain: bool, threads: Option<String>) -> Self {
         let view = if plain || !std::io::stderr().is_terminal() {
             View::Plain(Plain { last: None, stage: None })
         } else {
             View::Bars(Bars::new())
         };
-        Self { view, replicas: 1, summaries: Vec::new() }
+        Self { view, replicas: 1, summaries: Vec::new(), threads }
     }
 
     /// Prints a line above the bars from any thread.
@@ -108,7 +111,7 @@ fn summary_row(summary: &StageSummary) -> Vec<String> {
 impl Observer for Reporter {
     fn started(&mut self, start: &RunStart) {
         self.replicas = start.replicas;
-        self.say(&opening(start));
+        self.say(&opening(start, self.threads.as_deref()));
         if let View::Bars(bars) = &mut self.view {
             bars.start(start);
         }
@@ -136,7 +139,7 @@ impl Observer for Reporter {
 }
 
 /// What is known when the run begins.
-fn opening(start: &RunStart) -> String {
+fn opening(start: &RunStart, threads: Option<&str>) -> String {
     let replicas = match start.replicas {
         1 => String::new(),
         n => format!("{n} replicas of "),
@@ -153,6 +156,9 @@ fn opening(start: &RunStart) -> String {
     ];
     if let Some(on) = &start.on {
         lines.push(format!("  on {on}"));
+    }
+    if let (Some(threads), None) = (threads, start.threads) {
+        lines.push(format!("  {threads}"));
     }
     if let Some((measured, asked)) = start.measured_force_error {
         lines.push(format!(
@@ -415,7 +421,7 @@ mod tests {
 
     #[test]
     fn summary_leaves_out_what_a_minimisation_does_not_have() {
-        let mut reporter = Reporter::new(true);
+        let mut reporter = Reporter::new(true, None);
         assert!(reporter.summary_table().is_none());
         reporter.summaries.push(StageSummary {
             name: "relax".to_string(),

@@ -25,6 +25,8 @@ pub struct RunStart {
     pub electrostatics: String,
     /// On which device, and why; `None` on the processor where that was not in question.
     pub on: Option<String>,
+    /// Threads that the configuration asks for.
+    pub threads: Option<usize>,
 }
 
 /// Where the run is.

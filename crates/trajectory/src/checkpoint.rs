@@ -4,7 +4,8 @@
 //! follows), the payload (postcard, so f64 keep every bit), and a last line `sha256 <hex>` over all bytes before it.
 //!
 //! [`write_atomically`] writes a temporary file in the same directory, forces it to the disk and renames it, so that a crash
-//! at any moment leaves the old or the new checkpoint, never a part of one. The one before stays as `NAME.previous`.
+//! at any moment leaves the old or the new checkpoint, never a part of one. The one before stays as `NAME.previous`. A run goes on from
+//! one of [`candidates`]; one that is not the first of them takes its place with [`promote`] before anything is written.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -102,8 +103,8 @@ pub enum CheckpointError {
     },
     /// Bytes are missing at the end.
     #[error(
-        "checkpoint {}: truncated: {found} bytes, {expected} needed; resume from `{}`, the one before it",
-        path.display(), previous(path).display()
+        "checkpoint {}: truncated: {found} bytes, {expected} needed; restore it from a copy, if there is no other to go on from",
+        path.display()
     )]
     Truncated {
         /// The file.
@@ -115,9 +116,9 @@ pub enum CheckpointError {
     },
     /// The bytes are not those that were written.
     #[error(
-        "checkpoint {}: its checksum does not match, so it was changed or damaged after it was written; resume from `{}`, the one \
-         before it",
-        path.display(), previous(path).display()
+        "checkpoint {}: its checksum does not match, so it was changed or damaged after it was written; restore it from a copy, if there \
+         is no other to go on from",
+        path.display()
     )]
     Checksum {
         /// The file.
@@ -139,9 +140,57 @@ pub enum CheckpointError {
     },
 }
 
+impl CheckpointError {
+    /// Whether the file is damaged, is no checkpoint or is not there: then another one may serve. One that is intact, but of another
+    /// program, must not be taken for damaged, and be replaced by its predecessor.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Truncated { .. } | Self::Checksum { .. } | Self::NotACheckpoint { .. } | Self::Read { .. }
+        )
+    }
+}
+
 /// Where the checkpoint before the one at `path` is kept.
 pub fn previous(path: &Path) -> PathBuf {
     with_suffix(path, ".previous")
+}
+
+/// Where a checkpoint waits until it is complete: a crash may leave it there, intact, without its name.
+fn temporary(path: &Path) -> PathBuf {
+    with_suffix(path, ".tmp")
+}
+
+/// Where a checkpoint from which a run did not go on is kept.
+pub fn rejected(path: &Path) -> PathBuf {
+    with_suffix(path, ".rejected")
+}
+
+/// The files from which the run whose checkpoint is `path` can go on, the best first: the checkpoint itself; one that was complete, but
+/// had not got its name when the system stopped; the one before.
+pub fn candidates(path: &Path) -> [PathBuf; 3] {
+    [path.to_path_buf(), temporary(path), previous(path)]
+}
+
+/// Makes `chosen`, one of the other [`candidates`], the checkpoint at `path`; what is there is kept as [`rejected`]. So the next checkpoint
+/// finds an intact one to keep as the one before, and a crash at any moment leaves one that is intact.
+pub fn promote(path: &Path, chosen: &Path) -> Result<(), CheckpointError> {
+    let promoted = if path.symlink_metadata().is_ok() { fs::rename(path, rejected(path)) } else { Ok(()) };
+    promoted
+        .and_then(|()| {
+            if chosen == temporary(path) {
+                return fs::rename(chosen, path);
+            }
+            // The one before keeps its name, too.
+            fs::hard_link(chosen, path).or_else(|_| {
+                let copy = temporary(path);
+                fs::copy(chosen, &copy)?;
+                File::open(&copy)?.sync_all()?;
+                fs::rename(&copy, path)
+            })
+        })
+        .and_then(|()| sync_directory(path))
+        .map_err(|source| CheckpointError::Write { path: path.to_path_buf(), source })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -158,7 +207,7 @@ pub fn write_atomically<T: Serialize>(
 ) -> Result<(), CheckpointError> {
     let payload = postcard::to_stdvec(payload)
         .map_err(|source| CheckpointError::Encode { path: path.to_path_buf(), source })?;
-    let temporary = with_suffix(path, ".tmp");
+    let temporary = temporary(path);
     let result = encode(header, &payload).and_then(|bytes| replace(path, &temporary, &bytes));
     result.map_err(|source| {
         // Best effort: what is left of a failed attempt takes space and serves nobody.
@@ -185,6 +234,11 @@ fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
         keep_previous(path)?;
     }
     fs::rename(temporary, path)?;
+    sync_directory(path)
+}
+
+/// Puts the names in the directory of `path` on the disk.
+fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
 }
@@ -194,7 +248,7 @@ fn keep_previous(path: &Path) -> io::Result<()> {
     let link = with_suffix(path, ".previous.tmp");
     let _ = fs::remove_file(&link);
     if fs::hard_link(path, &link).is_err() {
-        // A file system without hard links: for a moment only `.previous` exists, which `read_or_previous` accepts.
+        // A file system without hard links: for a moment only `.previous` exists, one of the candidates.
         return fs::rename(path, previous(path));
     }
     fs::rename(&link, previous(path))?;
@@ -217,24 +271,6 @@ pub fn from_bytes<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<(Hea
         Ok((value, [])) => Ok((header, value)),
         Ok(_) => Err(other_contents(path, header, "bytes are left over".to_string())),
         Err(source) => Err(other_contents(path, header, source.to_string())),
-    }
-}
-
-/// Reads the checkpoint at `path`, or the previous one where that is damaged or missing; then the first error comes along,
-/// for the user to see.
-pub fn read_or_previous<T: DeserializeOwned>(
-    path: &Path,
-) -> Result<(Header, T, Option<CheckpointError>), CheckpointError> {
-    use CheckpointError::{Checksum, NotACheckpoint, Read, Truncated};
-    match read(path) {
-        Ok((header, value)) => Ok((header, value, None)),
-        Err(error @ (Truncated { .. } | Checksum { .. } | NotACheckpoint { .. } | Read { .. })) => {
-            match read(&previous(path)) {
-                Ok((header, value)) => Ok((header, value, Some(error))),
-                Err(_) => Err(error),
-            }
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -360,21 +396,44 @@ mod tests {
     }
 
     #[test]
-    fn truncation_at_every_byte_is_an_error_and_the_previous_one_serves() {
+    fn truncation_at_every_byte_is_damage() {
         let (_directory, path) = written();
         let whole = fs::read(&path).unwrap();
-        write_atomically(&path, &(7_u64, vec![1.5]), &header()).unwrap();
-        fs::write(previous(&path), &whole).unwrap();
-        let newest = fs::read(&path).unwrap();
-        for length in 0..newest.len() {
-            fs::write(&path, &newest[..length]).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
             let error = read::<(u64, Vec<f64>)>(&path).unwrap_err();
             assert!(matches!(error, CheckpointError::Truncated { .. }), "{length} bytes: {error}");
-            assert!(error.to_string().contains("run.checkpoint.previous"), "{error}");
-            let (_, (step, _), damage) = read_or_previous::<(u64, Vec<f64>)>(&path).unwrap();
-            assert_eq!(step, u64::MAX);
-            assert!(damage.is_some());
+            assert!(error.is_damage());
         }
+    }
+
+    /// Whatever is damaged, and whenever the system stops, one intact checkpoint is left.
+    #[test]
+    fn a_promoted_checkpoint_is_never_replaced_by_the_damaged_one() {
+        let step = |path: &Path| read::<(u64, Vec<f64>)>(path).map(|(_, (step, _))| step).ok();
+        for chosen in 1..3 {
+            let (_directory, path) = written();
+            fs::write(previous(&path), fs::read(&path).unwrap()).unwrap();
+            fs::write(temporary(&path), fs::read(&path).unwrap()).unwrap();
+            fs::write(&path, "damaged").unwrap();
+            let good = &candidates(&path)[chosen];
+            promote(&path, good).unwrap();
+            assert_eq!(fs::read(rejected(&path)).unwrap(), b"damaged");
+            assert_eq!((step(&path), step(&previous(&path))), (Some(u64::MAX), Some(u64::MAX)));
+            write_atomically(&path, &(7_u64, vec![1.5]), &header()).unwrap();
+            assert_eq!(
+                (step(&path), step(&previous(&path))),
+                (Some(7), Some(u64::MAX)),
+                "{}",
+                good.display()
+            );
+        }
+        // The checkpoint is gone, as for a moment on a file system without hard links.
+        let (_directory, path) = written();
+        fs::rename(&path, previous(&path)).unwrap();
+        promote(&path, &previous(&path)).unwrap();
+        assert_eq!((step(&path), step(&previous(&path))), (Some(u64::MAX), Some(u64::MAX)));
+        assert!(!rejected(&path).exists());
     }
 
     #[test]
@@ -408,6 +467,8 @@ mod tests {
             let text = message(&other);
             assert!(text.contains(&format!("format version {version}, written by vitrion 0.1.0")), "{text}");
             assert!(text.contains("--frame last"), "{text}");
+            fs::write(directory.path().join("old"), &other).unwrap();
+            assert!(!read_header(&directory.path().join("old")).unwrap_err().is_damage());
         }
         assert!(message(b"vitrion-checkpoint 1\n{").contains("written by another program"));
         let mut damaged = whole.clone();
@@ -434,8 +495,6 @@ mod tests {
             fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["run.checkpoint", "run.checkpoint.previous"]);
-        fs::remove_file(&path).unwrap();
-        assert_eq!(read_or_previous::<(u64, Vec<f64>)>(&path).unwrap().1.0, 2);
     }
 
     #[test]

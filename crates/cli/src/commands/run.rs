@@ -20,8 +20,8 @@ use crate::{Outcome, signals};
 /// Run a configuration, or go on with it where it was interrupted
 ///
 /// A run lives in a directory. If that holds a run of the same configuration, it is resumed from its last checkpoint, and ends
-/// with the same bits as if it had never been interrupted. Ctrl-C and SIGTERM finish the step, write a checkpoint and exit
-/// with code 3. On a terminal a progress bar shows speed and state; elsewhere a line every ten seconds.
+/// with the same bits as if it had never been interrupted. Ctrl-C and the signals TERM, HUP, USR1, USR2, XCPU and ALRM finish the
+/// step, write a checkpoint and exit with code 3; one that was ignored at the start (`nohup`) stays ignored. On a terminal a progress bar shows speed and state; elsewhere a line every ten seconds.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -85,12 +85,14 @@ const RELAXED: f64 = 6e4;
 
 impl Run {
     /// Plans or runs.
-    pub fn execute(&self) -> Result<Outcome> {
+    ///
+    /// `threads`: why the threads are fewer than the processors, where they are.
+    pub fn execute(&self, threads: Option<String>) -> Result<Outcome> {
         let (config, options) = self.what_to_run()?;
         if self.plan_only {
             return Self::plan(&config, &options);
         }
-        let mut reporter = Reporter::new(self.plain);
+        let mut reporter = Reporter::new(self.plain, threads);
         let stop = signals::stop_flag(reporter.speaker())?;
         let result = simulation::run(&config, &options, &mut reporter, &stop);
         reporter.close();

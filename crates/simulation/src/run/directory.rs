@@ -1,19 +1,21 @@
 //! The directory of a run: who may use it, and what is there.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use vitrion_trajectory::h5md::{TrajectoryReader, holds_sealed_rows};
 
-use super::{RunError, extension};
+use super::lock::{self, Lock};
+use super::{RunError, candidates, extension};
 use crate::config::{Config, Start};
 use crate::system::Prepared;
 
 /// A run directory that this process holds.
 pub(super) struct Directory {
     pub path: PathBuf,
-    /// Freed by the system when the process ends, however it ends.
-    _lock: File,
+    /// Something about the lock that the user should know.
+    pub note: Option<String>,
+    _lock: Lock,
 }
 
 /// What was found.
@@ -43,10 +45,8 @@ impl Found {
     }
 }
 
-const LOCK: &str = "lock";
 /// Files that a run makes before its first checkpoint, beside its trajectories.
-const OWN: [&str; 9] = [
-    LOCK,
+const OWN: [&str; 8] = [
     "config.toml",
     "config.toml.new",
     "force_field.toml",
@@ -69,8 +69,8 @@ impl Directory {
     ) -> Result<(Self, Found), RunError> {
         inspect(path, config, prepared, fresh)?;
         fs::create_dir_all(path).map_err(RunError::system(path, "create this directory"))?;
-        let lock = lock(path)?;
-        let directory = Self { path: path.to_path_buf(), _lock: lock };
+        let (lock, note) = lock::take(path, &File::try_lock)?;
+        let directory = Self { path: path.to_path_buf(), note, _lock: lock };
         // Again, now that nobody else can change it.
         let found = inspect(path, config, prepared, fresh)?;
         if !matches!(found, Found::Run { .. }) {
@@ -98,7 +98,7 @@ impl Directory {
     /// Removes what a run leaves that was killed before its first checkpoint; its texts stay where they are those of this run.
     fn clear(&self, keep_texts: bool) -> Result<(), RunError> {
         for name in names(&self.path)? {
-            let kept = name == LOCK || keep_texts && TEXTS.contains(&name.as_str());
+            let kept = lock::is_of_lock(&name) || keep_texts && TEXTS.contains(&name.as_str());
             if !kept && is_own(&name) {
                 let file = self.path.join(&name);
                 fs::remove_file(&file).map_err(RunError::system(&file, "remove this unfinished file"))?;
@@ -124,26 +124,11 @@ impl Directory {
 /// Whether `directory` is one of a run; a copy of it may lack the lock file.
 pub fn is_run(directory: &Path) -> bool {
     let has = |name: &str| directory.join(name).is_file();
-    has("config.toml") && [LOCK, "checkpoint", "checkpoint.previous"].into_iter().any(has)
+    has("config.toml") && [lock::FILE, "checkpoint", "checkpoint.previous"].into_iter().any(has)
 }
 
 fn checkpoint(directory: &Path) -> PathBuf {
     directory.join("checkpoint")
-}
-
-fn lock(directory: &Path) -> Result<File, RunError> {
-    let path = directory.join(LOCK);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(RunError::system(&path, "open the lock file"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::Locked { directory: directory.to_path_buf() }),
-        Err(TryLockError::Error(source)) => Err(RunError::system(&path, "lock this file")(source)),
-    }
 }
 
 /// Names of the entries, sorted; none where there is no directory.
@@ -163,7 +148,7 @@ fn names(directory: &Path) -> Result<Vec<String>, RunError> {
 /// Whether a run makes a file of this name before its first checkpoint.
 fn is_own(name: &str) -> bool {
     let stem = [".h5", ".h5.new", ".journal"].iter().find_map(|ending| name.strip_suffix(ending));
-    OWN.contains(&name) || name == "checkpoint.tmp" || stem.is_some_and(is_replica)
+    OWN.contains(&name) || lock::is_of_lock(name) || name == "checkpoint.tmp" || stem.is_some_and(is_replica)
 }
 
 /// `replica-000`.
@@ -184,7 +169,7 @@ pub(super) fn inspect(
 ) -> Result<Found, RunError> {
     let names = names(path)?;
     let directory = || path.to_path_buf();
-    if names.iter().all(|name| name == LOCK) {
+    if names.iter().all(|name| lock::is_of_lock(name)) {
         return Ok(Found::Nothing);
     }
     if fresh {
@@ -194,7 +179,7 @@ pub(super) fn inspect(
     let has = |name: &str| names.iter().any(|n| n == name);
     if !has("config.toml") {
         // A kill while the first files were written leaves only these.
-        return match names.iter().find(|n| !OWN.contains(&n.as_str())) {
+        return match names.iter().find(|n| !OWN.contains(&n.as_str()) && !lock::is_of_lock(n)) {
             Some(name) => Err(RunError::Occupied { directory: directory(), found: name.clone() }),
             None => Ok(Found::Beginning { config: None }),
         };
@@ -216,7 +201,7 @@ pub(super) fn inspect(
             return Err(RunError::OtherInitial { directory: directory(), initial: initial.clone() });
         }
     }
-    if has("checkpoint") || has("checkpoint.previous") {
+    if candidates::any(&checkpoint(path)) {
         return Ok(Found::Run { config: text });
     }
     if let Some(name) = names.iter().find(|n| !is_own(n)) {

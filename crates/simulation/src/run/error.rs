@@ -11,6 +11,7 @@ use vitrion_trajectory::checkpoint::CheckpointError;
 use vitrion_trajectory::h5md::H5mdError;
 use vitrion_trajectory::lammps_data::{LammpsDataError, NotRigid};
 
+use super::open_files;
 use crate::config::ConfigError;
 
 /// Why a run ends with an error.
@@ -98,6 +99,37 @@ pub enum RunError {
         /// Run directory.
         directory: PathBuf,
     },
+    /// Another process says that it runs there, where the file system has no locks.
+    #[error(
+        "{}: {owner} works in this directory, says `{}`; wait for it, stop it, or give another directory; {remedy}",
+        directory.display(), file.display()
+    )]
+    Owned {
+        /// Run directory.
+        directory: PathBuf,
+        /// The file that says so.
+        file: PathBuf,
+        /// The process.
+        owner: String,
+        /// What to do if it is not true.
+        remedy: &'static str,
+    },
+    /// The system lets the process open too few files.
+    #[error(
+        "{replicas} replicas need {needed} open files at once (one trajectory each, and some), but the system allows this process {limit}; \
+         raise the limit with `ulimit -n {needed}` before the run{}, or run fewer replicas",
+        if needed > hard { format!(" (up to {hard}; only an administrator can allow more)") } else { String::new() }
+    )]
+    OpenFiles {
+        /// Replicas of the run.
+        replicas: usize,
+        /// Files to be open at once.
+        needed: u64,
+        /// Those allowed.
+        limit: u64,
+        /// To which the user may raise that.
+        hard: u64,
+    },
     /// The directory is no run and not empty.
     #[error("{}: this directory holds other files ({found}); give a new directory", directory.display())]
     Occupied {
@@ -117,6 +149,19 @@ pub enum RunError {
         directory: PathBuf,
         /// The trajectory.
         trajectory: String,
+    },
+    /// There are checkpoints, but none to go on from.
+    #[error(
+        "{}: there is no checkpoint from which this run can go on, and nothing is changed:\n  {findings}\nrestore one of them, or trajectories that \
+         are as long as it says (in a copy of a run that is going on, copy `checkpoint` before the trajectories), or begin a new run from the \
+         last frame (`vitrion convert TRAJECTORY start.data --frame last`, and `initial = \"start.data\"`)",
+        directory.display()
+    )]
+    NoGoodCheckpoint {
+        /// Run directory.
+        directory: PathBuf,
+        /// What is wrong with each, a line each.
+        findings: String,
     },
     /// The checkpoint was put there from elsewhere.
     #[error(
@@ -218,7 +263,13 @@ impl RunError {
         path: &'a Path,
         action: &'static str,
     ) -> impl FnOnce(std::io::Error) -> Self + 'a {
-        let remedy = "check the path, its permissions and the space on the disk";
-        move |source| Self::System { path: path.to_path_buf(), action, source, remedy }
+        move |source| {
+            let remedy = if open_files::are_too_many(&source) {
+                "raise the limit with `ulimit -n`, or run fewer replicas"
+            } else {
+                "check the path, its permissions and the space on the disk"
+            };
+            Self::System { path: path.to_path_buf(), action, source, remedy }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Runs a configuration: begins, resumes, or refuses.
 
+mod candidates;
 mod checkpoint;
 mod clock;
 mod directory;
@@ -7,6 +8,8 @@ mod engine;
 mod error;
 mod extension;
 mod ion_stress;
+mod lock;
+mod open_files;
 mod outputs;
 mod resolve;
 
@@ -19,7 +22,7 @@ use vitrion_core::backend::{Backend, ElectrostaticsParameters};
 use vitrion_core::cpu::BuiltBackend;
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
-use vitrion_trajectory::checkpoint::{read_or_previous, sha256};
+use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::{Extension, Provenance};
 
 use crate::config::{BackendChoice, Config, Start};
@@ -129,13 +132,14 @@ fn run_with(
     wrap: &dyn Fn(Box<dyn Backend>) -> Box<dyn Backend>,
 ) -> Result<Outcome, RunError> {
     let Resolved { config, current, prepared, path, found, history, note } = resolve(config_path, options)?;
+    open_files::check(config.system.replicas)?;
     let (built, directory, resumed) = if matches!(found, Found::Run { .. }) {
         let (directory, now) = Directory::take(&path, &current, &prepared, options.fresh)?;
         if now.config() != found.config() {
             // Extended by another process since we looked.
             return Err(RunError::Locked { directory: path });
         }
-        let checkpoint = read_checkpoint(&directory, &config, &history, observer)?;
+        let checkpoint = candidates::read(&directory, &config, &history, observer)?;
         let state = checkpoint.backend.state.clone();
         let chosen = Some(checkpoint.backend.electrostatics);
         (build(&config, &prepared, state, chosen)?, directory, Some(checkpoint))
@@ -201,6 +205,9 @@ impl Begun<'_> {
         stop: &AtomicBool,
     ) -> Result<Outcome, RunError> {
         let Self { config, prepared, directory, description, options, history, extends } = self;
+        if let Some(note) = &directory.note {
+            observer.message(note);
+        }
         let first_step = resumed.as_ref().map_or(options.first_step, |c| c.first_step);
         let clock = Clock::new(config, first_step);
         let (stage, begun) = resumed.as_ref().map_or((0, false), |c| (c.stage, c.begun));
@@ -297,28 +304,6 @@ fn restore(
     })
 }
 
-/// The last checkpoint; if it was written before the run was extended, as the longer run would have written it.
-fn read_checkpoint(
-    directory: &Directory,
-    config: &Config,
-    history: &[Extension],
-    observer: &mut dyn Observer,
-) -> Result<RunCheckpoint, RunError> {
-    let path = directory.checkpoint();
-    let (header, mut checkpoint, damage) = read_or_previous::<RunCheckpoint>(&path)?;
-    let (found, expected) = (header.config_sha256, sha256(&config.text));
-    if let Some(extension) = history.iter().find(|extension| extension.sha256_before() == found) {
-        checkpoint.extend(config, &extension::config_before(config, extension)?);
-    } else if found != expected {
-        let short = |hash: String| hash.chars().take(12).collect();
-        return Err(RunError::OtherCheckpoint { path, found: short(found), expected: short(expected) });
-    }
-    if let Some(error) = damage {
-        observer.message(&format!("{error}: going on from the one before"));
-    }
-    Ok(checkpoint)
-}
-
 /// The backend, on threads of its own if their number was asked for.
 pub(crate) fn build(
     config: &Config,
@@ -361,6 +346,7 @@ fn start(
         measured_force_error: description.measured_force_error.map(|e| (e, config.run.force_accuracy)),
         electrostatics: description.electrostatics.clone(),
         on: description.on.clone(),
+        threads: config.run.threads,
     }
 }
 

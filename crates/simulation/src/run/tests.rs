@@ -8,6 +8,8 @@ use vitrion_core::backend::{BackendCheckpoint, BackendError, Dynamics, Hardware,
 use vitrion_trajectory::checkpoint::read_header;
 use vitrion_trajectory::h5md::{QUANTITIES, TrajectoryReader};
 
+mod candidates;
+
 use super::*;
 use crate::observer::{Progress, StageSummary};
 
@@ -507,34 +509,6 @@ fn a_run_that_goes_on_with_another_driver_or_device_says_so() {
         }
         assert_eq!(read_header(&outcome.checkpoint).unwrap().hardware, now.map(|now| now.to_string()));
     }
-}
-
-#[test]
-fn a_damaged_checkpoint_is_replaced_by_the_one_before() {
-    let case = Case::new();
-    let (whole, _) = case.run("whole");
-    let (damaged, _) = case.run("damaged");
-    let path = damaged.unwrap().checkpoint;
-    let bytes = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let (resumed, recorder) = case.run("damaged");
-    assert!(recorder.messages.iter().any(|m| m.contains("truncated")), "{:?}", recorder.messages);
-    same(&resumed.unwrap(), &whole.unwrap(), "from the checkpoint before");
-}
-
-#[test]
-fn a_run_whose_checkpoints_are_both_damaged_is_refused_and_stays_as_it_is() {
-    let case = Case::new();
-    let (run, _) = case.run("run");
-    let run = run.unwrap();
-    for path in [run.checkpoint.clone(), run.directory.join("checkpoint.previous")] {
-        std::fs::write(path, "vitrion-checkpoint 2\n{").unwrap();
-    }
-    let before: Vec<Vec<u8>> = run.trajectories.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    let (refused, _) = case.run("run");
-    assert!(matches!(refused, Err(RunError::Checkpoint(_))), "{refused:?}");
-    let after: Vec<Vec<u8>> = run.trajectories.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    assert!(before == after);
 }
 
 #[test]

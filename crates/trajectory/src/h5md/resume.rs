@@ -45,22 +45,35 @@ impl TrajectoryWriter {
 
     /// Whether [`Self::reopen`] would find the rows of `counts` in a file of this run; changes nothing.
     pub fn check(path: &Path, header: &Header, counts: &Counts) -> Result<(), H5mdError> {
-        // After a resume that was cut off between its renames, the new journal is the one.
-        for journal in [journal::path_of(path), journal::path_of(&rebuilt(path))] {
-            if journal.exists()
-                && let Ok(found) = sealed(path, &journal, counts)
-            {
-                return check(path, &found.begin, header).map(|_| ());
-            }
-        }
-        let journal = journal::path_of(path);
-        if journal.exists() {
-            return sealed(path, &journal, counts).map(|_| ());
-        }
-        let (begin, elements) = begin_of(path, &open_file(path)?)?;
-        check(path, &begin, header)?;
-        check_counts(path, &rows(&elements), counts)
+        check(path, &beginning(path, counts)?, header).map(|_| ())
     }
+
+    /// The rows that a trajectory holds, if those of a checkpoint are among them, else [`H5mdError::Mismatch`]. Writes nothing.
+    pub fn holds(path: &Path, counts: &Counts) -> Result<Counts, H5mdError> {
+        beginning(path, counts)?;
+        // After a power cut HDF5 may not know; the rows of the checkpoint are there, whatever it says.
+        let found = open_file(path).and_then(|file| begin_of(path, &file));
+        Ok(found.map_or_else(|_| counts.clone(), |(_, elements)| rows(&elements)))
+    }
+}
+
+/// What a trajectory with the rows of a checkpoint says of itself.
+fn beginning(path: &Path, counts: &Counts) -> Result<Begin, H5mdError> {
+    let journal = journal::path_of(path);
+    // After a resume that was cut off between its renames, the new journal is the one.
+    for journal in [&journal, &journal::path_of(&rebuilt(path))] {
+        if journal.exists()
+            && let Ok(found) = sealed(path, journal, counts)
+        {
+            return Ok(found.begin);
+        }
+    }
+    if journal.exists() {
+        return sealed(path, &journal, counts).map(|found| found.begin);
+    }
+    let (begin, elements) = begin_of(path, &open_file(path)?)?;
+    check_counts(path, &rows(&elements), counts)?;
+    Ok(begin)
 }
 
 /// The seal of a checkpoint in a journal.

@@ -326,9 +326,11 @@ mod tests {
             ids: vec![1, 2, 3],
             names: vec!["1".into()],
             species: vec![0; 3],
-            masses: vec![1.0; 3],
-            charges: vec![0.0; 3],
+            given: vec![false],
+            types: vec!["1".into(); 3],
+            masses: None,
             molecules: None,
+            notes: Vec::new(),
         };
         assert!(dump(&[1, 2, 3], Some(&topology)).is_whole());
         assert!(!dump(&[1, 2], Some(&topology)).is_whole());
