@@ -210,6 +210,7 @@ impl ReferenceKernel {
     fn sum_all_images(&mut self, cell: &Cell, positions: &[DVec3]) -> Result<Vec<AtomSum>, ForceError> {
         debug_assert_eq!(positions.len(), self.topology.n_atoms());
         all_finite(positions)?;
+        reference_limits::check_positions(cell, positions)?;
         self.reciprocal.set_cell(cell);
         let images = AllImages::new(cell, positions, self.cutoff.max(self.ewald.cutoff));
         let sums: Vec<Result<AtomSum, ForceError>> =

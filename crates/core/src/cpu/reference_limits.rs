@@ -20,6 +20,23 @@ const MOST_IMAGES: f64 = 1e5;
 const MOST_WAVE_VECTORS: f64 = 3e6;
 /// Edges and heights of a cell (angstrom): beyond them products of an edge and a wave number no longer fit the integers that count.
 const EXTENT: std::ops::RangeInclusive<f64> = 1e-3..=1e7;
+/// Cells that a position may lie away: their differences fit the 32-bit integers that count them, and f64 resolves 1e-6 of a cell there.
+const FARTHEST: f64 = 1e9;
+
+/// Refuses positions (angstrom, finite) that are so far from the cell that their digits are lost.
+pub fn check_positions(cell: &Cell, positions: &[DVec3]) -> Result<(), ForceError> {
+    match positions.iter().position(|r| cell.fractional(*r).abs().max_element() > FARTHEST) {
+        None => Ok(()),
+        Some(atom) => Err(ForceError::TooMuch {
+            finding: format!(
+                "atom {} lies at {} angstrom, more than {FARTHEST:.0e} cells away",
+                atom + 1,
+                positions[atom]
+            ),
+            remedy: "is the coordinate right? Wrap it into the cell".to_owned(),
+        }),
+    }
+}
 
 /// Refuses a cell and cutoffs for which the sums of `n_atoms` atoms would not end within reason.
 pub fn check(
@@ -109,6 +126,15 @@ mod tests {
         ] {
             assert_eq!(check_cell(edges, n_atoms, cutoff), Ok(()), "{edges}, {n_atoms} atoms");
         }
+    }
+
+    #[test]
+    fn positions_whose_digits_are_lost_are_refused() {
+        let cell = Cell::cubic(10.0).unwrap();
+        assert_eq!(check_positions(&cell, &[DVec3::ZERO, DVec3::splat(-1e9)]), Ok(()));
+        let error =
+            check_positions(&cell, &[DVec3::ZERO, DVec3::new(0.0, 1e300, 0.0)]).unwrap_err().to_string();
+        assert!(error.contains("atom 2"), "{error}");
     }
 
     #[test]
