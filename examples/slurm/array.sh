@@ -24,6 +24,7 @@ config=${config[${SLURM_ARRAY_TASK_ID:-0}]}
 srun --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" vitrion run "$config"
 code=$?
 if [ "$code" -eq 3 ]; then
-    scontrol requeue "$SLURM_JOB_ID"
+    # The number of a job can be that of its whole array.
+    scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
 fi
 exit "$code"
