@@ -179,8 +179,9 @@ impl Case {
     /// All datasets of all trajectories, with the configuration and the mark of an orderly end.
     fn contents(&self, directory: &str) -> BTreeMap<String, Contents> {
         let mut found = BTreeMap::new();
-        for (name, path) in
-            files(&self.path(directory)).into_iter().filter(|(name, _)| name.starts_with("replica-"))
+        for (name, path) in files(&self.path(directory))
+            .into_iter()
+            .filter(|(_, path)| path.extension().is_some_and(|e| e == "h5"))
         {
             let file = hdf5::File::with_options().with_fapl(|p| p.file_locking(false)).open(&path).unwrap();
             let closed: i32 = file.group("vitrion").unwrap().attr("closed").unwrap().read_scalar().unwrap();

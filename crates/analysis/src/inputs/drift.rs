@@ -28,6 +28,8 @@ use crate::particles::Particles;
 const SIGNIFICANT: f64 = 4.0;
 /// A mean square below this share of what independent motion gives is no motion that anybody need hear of.
 const NEGLIGIBLE: f64 = 0.1;
+/// Nor is what round-off and the digits of a file do to it (angstrom): squared, it is nothing beside a displacement.
+const LEAST: f64 = 1e-4;
 /// Frames that are looked at, where a frame can be read without those before it.
 const LOOKED_AT: usize = 64;
 
@@ -49,7 +51,7 @@ pub fn examined(trajectory: Box<dyn Trajectory>, keep: bool) -> Result<Box<dyn T
     }
     let bodies = Bodies::of(trajectory.particles());
     let Some(motion) = Motion::of(&*trajectory, &bodies)? else { return Ok(trajectory) };
-    if motion.ratio < NEGLIGIBLE {
+    if motion.ratio < NEGLIGIBLE || motion.size < LEAST {
         return Ok(trajectory);
     }
     let fixed = motion.ratio > SIGNIFICANT && trajectory.is_whole() && !keep;
@@ -104,7 +106,9 @@ struct Motion {
     first: DVec3,
     /// From the first frame to the last (angstrom).
     last: DVec3,
-    /// Mean square over the frames that were looked at, in units of what independent motion would give.
+    /// Root mean square over the frames that were looked at (angstrom).
+    size: f64,
+    /// Its square in units of what independent motion would give.
     ratio: f64,
 }
 
@@ -131,7 +135,8 @@ impl Motion {
             found += last.length_squared();
             expected += independent;
         }
-        Ok((found > 0.0).then(|| Self { first, last, ratio: found / expected }))
+        let size = (found / looks as f64).sqrt();
+        Ok((found > 0.0).then(|| Self { first, last, size, ratio: found / expected }))
     }
 
     fn note(&self, trajectory: &dyn Trajectory, keep: bool, masses_known: bool) -> String {
@@ -320,6 +325,11 @@ mod tests {
     #[test]
     fn where_nothing_drifts_nothing_is_said_or_touched() {
         let trajectory = examined(Box::new(walkers(DVec3::ZERO, true)), false).unwrap();
+        assert!(trajectory.notes().is_empty() && trajectory.centre_of_mass() == CentreOfMass::Free);
+        // At rest but for round-off, which is all the motion that there is.
+        let at = |frame: usize| vec![DVec3::X * (1.0 + 1e-9 * frame as f64), DVec3::ZERO];
+        let still = Synthetic::new(&[0, 1], (0..9).collect(), 1.0, Cell::cubic(50.0).unwrap(), at);
+        let trajectory = examined(Box::new(still), false).unwrap();
         assert!(trajectory.notes().is_empty() && trajectory.centre_of_mass() == CentreOfMass::Free);
         // A drift of a ten thousandth of what the particles move.
         let trajectory = examined(Box::new(walkers(DVec3::splat(1e-3), true)), false).unwrap();

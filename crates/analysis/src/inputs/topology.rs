@@ -91,8 +91,7 @@ impl Check<'_> {
         )
     }
 
-    /// Types by number: all atoms of one type are of one species. The numbers themselves may differ, which is said, but not be
-    /// exchanged.
+    /// Types by number: all atoms of one type are of one species. The numbers themselves may differ, which is said.
     fn numbers(&self, notes: &mut Vec<String>) -> Result<(), AnalysisError> {
         let mut first: BTreeMap<i64, usize> = BTreeMap::new();
         for atom in 0..self.own.len() {
@@ -110,22 +109,22 @@ impl Check<'_> {
             .filter_map(|(number, atom)| Some((number, atom, type_of(atom).ok()?)))
             .filter(|(number, _, own)| own != number)
             .collect();
-        // The same numbers for other types are a contradiction; other numbers are another numbering.
-        if let Some((_, atom, _)) =
-            other.iter().find(|(number, ..)| other.iter().any(|(.., own)| own == number))
-            && other.iter().all(|(.., own)| other.iter().any(|(number, ..)| own == number))
-        {
-            return Err(self.refuse(*atom, ": types with the same numbers are exchanged"));
-        }
+        // Numbers are conventions: of which type an atom is, the topology knows. But whoever exchanges them should hear of it.
+        let exchanged = other.iter().any(|(number, ..)| other.iter().any(|(.., own)| own == number));
         if !other.is_empty() {
             let list: Vec<String> = other
                 .iter()
                 .map(|(number, atom, own)| format!("{number} is {own} ({})", self.name(*atom)))
                 .collect();
             notes.push(format!(
-                "the types of {} have other numbers in the topology: {}; is it that of the same system?",
+                "the types of {} have other numbers in the topology: {}; the topology is believed{}",
                 self.label,
-                list.join(", ")
+                list.join(", "),
+                if exchanged {
+                    ", though the same numbers are exchanged there: is it that of the same system?"
+                } else {
+                    "; is it that of the same system?"
+                }
             ));
         }
         Ok(())

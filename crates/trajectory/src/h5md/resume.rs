@@ -37,6 +37,7 @@ impl TrajectoryWriter {
         }
         let found = sealed(path, &journal, counts)?;
         let (header, extended) = check(path, &found.begin, header)?;
+        check_foreign(path, &header)?;
         if found.last && !extended && is_closed_at(path, &header, counts) {
             return in_place(path, &header, counts, Journal::reopen(&journal, &found, counts));
         }
@@ -45,7 +46,8 @@ impl TrajectoryWriter {
 
     /// Whether [`Self::reopen`] would find the rows of `counts` in a file of this run; changes nothing.
     pub fn check(path: &Path, header: &Header, counts: &Counts) -> Result<(), H5mdError> {
-        check(path, &beginning(path, counts)?, header).map(|_| ())
+        check(path, &beginning(path, counts)?, header)?;
+        check_foreign(path, header)
     }
 
     /// The rows that a trajectory holds, if those of a checkpoint are among them, else [`H5mdError::Mismatch`]. Writes nothing.
@@ -204,6 +206,14 @@ fn check(path: &Path, begin: &Begin, header: &Header) -> Result<(Header, bool), 
         provenance.extensions.clone_from(&header.provenance.extensions);
     }
     Ok((Header { provenance, ..header.clone() }, extended))
+}
+
+/// That a trajectory is no other's beside this journal; after a power cut it may not say whose it is.
+fn check_foreign(path: &Path, header: &Header) -> Result<(), H5mdError> {
+    match open_file(path).and_then(|file| begin_of(path, &file)) {
+        Ok((begin, _)) => check(path, &begin, header).map(|_| ()),
+        Err(_) => Ok(()),
+    }
 }
 
 /// What a trajectory says of itself, and its series.
