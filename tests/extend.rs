@@ -299,7 +299,7 @@ fn extensions_add_up_and_are_recorded_with_the_configuration_of_the_beginning() 
     assert_eq!(of("by"), ["50 fs", "84 fs"]);
     assert_eq!(of("stage"), ["last", "last"]);
     assert_eq!(of("config_before"), [beginning.clone(), beginning.replace("66 fs", "116 fs")]);
-    assert!(of("command")[1].ends_with("run short.toml --extend 84 fs"), "{:?}", of("command"));
+    assert!(of("command")[1].ends_with("run short.toml --extend '84 fs'"), "{:?}", of("command"));
     let provenance = TrajectoryReader::open(&directory.join("replica-001.h5")).unwrap().provenance().unwrap();
     assert_eq!(serde_json::to_value(&provenance.extensions).unwrap(), Value::Array(kept.clone()));
     assert!(provenance.command.ends_with("run short.toml"), "that of the beginning: {}", provenance.command);

@@ -180,6 +180,8 @@ fn cut_and_compare(cuts: u32, duration: &str) -> Option<()> {
     let disk = Disk::new(folder.path())?;
     write_config(folder.path(), duration);
     write_config(&disk.place, duration);
+    // Written by us, not by the program: it is there before the first cut.
+    assert!(Command::new("sync").status().is_ok_and(|status| status.success()));
     finish(run(folder.path(), "whole", "2"));
     let (mut done, mut unreadable) = (0, 0);
     for cut in 0..cuts {

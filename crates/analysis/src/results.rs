@@ -106,7 +106,9 @@ impl Results {
             return Err(broken(path, "its checksum does not match, so it was damaged after it was written"));
         }
         hdf5::silence_errors(true);
-        let file = File::open(path).map_err(|e| broken(path, &e.to_string()))?;
+        // Without locks: another process may have it open.
+        let file = File::with_options().with_fapl(|p| p.file_locking(false)).open(path);
+        let file = file.map_err(|e| broken(path, &e.to_string()))?;
         match text_attribute(&file, "format") {
             Ok(format) if format == FORMAT => {
                 Self::from_file(&file).map(Some).map_err(|e| broken(path, &e.to_string()))

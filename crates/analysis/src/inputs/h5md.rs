@@ -52,7 +52,10 @@ impl H5mdTrajectory {
         let clock = Clock::new(&steps, &times).map_err(|frame| {
             AnalysisError::input(
                 &label,
-                format!("frame {} at {} ps is not later than the one before", frames[frame], times[frame]),
+                format!(
+                    "frame {} at {} ps is not later than the one before, or too far from zero to be counted",
+                    frames[frame], times[frame]
+                ),
                 "give a file whose steps or times increase from frame to frame",
             )
         })?;

@@ -47,6 +47,9 @@ pub(super) fn read(
         if header.step >= too_late {
             continue;
         }
+        if let Some(extension) = extension {
+            checkpoint.extend(config, &extension::config_before(config, extension)?);
+        }
         let [frames, thermo] = match rows_after(directory, &checkpoint.counts) {
             Ok(rows) => rows,
             Err(error @ H5mdError::Mismatch { .. }) => {
@@ -79,9 +82,6 @@ pub(super) fn read(
                 "the trajectories go further than the checkpoint at step {step}: {frames} frames and {thermo} rows of thermo after it \
                  are computed again, to the same bits"
             ));
-        }
-        if let Some(extension) = extension {
-            checkpoint.extend(config, &extension::config_before(config, extension)?);
         }
         return Ok(checkpoint);
     }

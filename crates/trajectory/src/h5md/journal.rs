@@ -85,6 +85,8 @@ pub(super) struct Journal {
     pub path: PathBuf,
     length: u64,
     chain: u32,
+    /// The last seal; none before the first.
+    seal: Option<Counts>,
     sealed: Counts,
 }
 
@@ -101,7 +103,8 @@ impl Journal {
         let file = File::create(path).map_err(failed())?;
         file.write_all_at(MAGIC, 0).map_err(failed())?;
         let length = MAGIC.len() as u64;
-        let mut journal = Self { path: path.to_path_buf(), length, chain: 0, sealed: Counts::default() };
+        let sealed = Counts::default();
+        let mut journal = Self { path: path.to_path_buf(), length, chain: 0, seal: None, sealed };
         journal.append(&file, &Record::Begin(Box::new(begin.clone())))?;
         let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         file.sync_all().and_then(|()| File::open(directory)?.sync_all()).map_err(failed())?;
@@ -110,7 +113,9 @@ impl Journal {
 
     /// Goes on behind a seal; what is after it goes.
     pub fn reopen(path: &Path, found: &Found, sealed: &Counts) -> Self {
-        Self { path: path.to_path_buf(), length: found.end, chain: found.chain, sealed: sealed.clone() }
+        let seal = Some(sealed.clone());
+        let (length, chain) = (found.end, found.chain);
+        Self { path: path.to_path_buf(), length, chain, seal, sealed: sealed.clone() }
     }
 
     /// Writes the rows since the last seal and a seal, and waits for the disk. `elements` are flushed, `tables` are the stress
@@ -122,6 +127,10 @@ impl Journal {
         tables: impl Iterator<Item = (&'a String, &'a Table)>,
         counts: &Counts,
     ) -> Result<(), H5mdError> {
+        let mut tables = tables.peekable();
+        if self.seal.as_ref() == Some(counts) && tables.peek().is_none() {
+            return Ok(());
+        }
         let path = self.path.clone();
         let failed = || system_error(&path, "its journal");
         let file = OpenOptions::new().write(true).open(&path).map_err(failed())?;
@@ -138,6 +147,7 @@ impl Journal {
         self.append(&file, &Record::Seal(counts.clone()))?;
         file.sync_all().map_err(failed())?;
         self.sealed = counts.clone();
+        self.seal = Some(counts.clone());
         Ok(())
     }
 

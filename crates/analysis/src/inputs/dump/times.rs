@@ -57,16 +57,20 @@ pub(super) fn clock(
         }
     };
     Clock::new(&steps, &times).map_err(|frame| {
-        let (before, now) = (steps[frame - 1], steps[frame]);
+        let now = steps[frame];
+        // The first one cannot be earlier than another.
+        let before = frame.checked_sub(1).map_or(i64::MIN, |frame| steps[frame]);
         let found = match now.cmp(&before) {
-            Ordering::Equal => {
+            Ordering::Equal if frame > 0 => {
                 format!("frame {frame} is of step {now} like the frame before, but its atoms are elsewhere")
             }
             Ordering::Less => {
                 format!("frame {frame} is of step {now}, the frame before of the later step {before}")
             }
-            Ordering::Greater => {
-                format!("frame {frame} (step {now}) is not later than the one before, by `ITEM: TIME`")
+            Ordering::Equal | Ordering::Greater => {
+                format!(
+                    "frame {frame} (step {now}) is not later than the one before, by `ITEM: TIME`, or too far from zero to be counted"
+                )
             }
         };
         AnalysisError::input(
