@@ -12,7 +12,7 @@ DEMO ?= demo
 VALIDATE ?= target/validate
 PYTHON ?= python3
 
-.PHONY: help setup build demo test test-static test-report lint bench fuzz validate
+.PHONY: help setup build demo test test-static test-report lint bench fuzz torture validate
 
 help:
 	@echo "make setup     install missing system packages (HDF5, pkg-config, C compiler, software Vulkan); says what it does"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-static  the program with its own HDF5: needs libc, libm and libgcc_s alone, and runs where nothing else is"
 	@echo "make test-report  the report in headless Chromium, on a telephone and on a desk; installs chromium if it is missing"
 	@echo "make lint      formatting and lints only"
+	@echo "make torture   runs killed and cut off from the power, many times; each ends as one that was not; minutes"
 	@echo "make bench     speed on this machine, with a breakdown by part of the step"
 	@echo "make fuzz      every parser for a minute under libFuzzer; needs a nightly toolchain, installs cargo-fuzz into target/"
 	@echo "make validate  the long physics checks (drift, ensembles, comparison with LAMMPS); hours on 2 cores"
@@ -55,6 +56,11 @@ test-report: setup
 
 bench: build
 	$(VITRION) bench
+
+# Kills and power cuts by the dozen and by the thousand; a part needs root, for a file system of its own.
+torture: setup
+	$(CARGO) test --workspace --test kills -- --ignored --nocapture --test-threads=1
+	$(CARGO) test --workspace --lib power_cuts -- --ignored --nocapture
 
 fuzz: setup
 	@tools/fuzz.sh 60

@@ -139,7 +139,7 @@ fn after_any_power_cut_the_run_goes_on_to_the_same_bits() {
 }
 
 #[test]
-#[ignore = "a minute: part of `make validate`"]
+#[ignore = "minutes: part of `make torture`"]
 fn after_thousands_of_power_cuts_the_run_goes_on_to_the_same_bits() {
     cut(3000);
 }
