@@ -228,6 +228,8 @@ pub(super) struct Found {
     chain: u32,
     /// Whether nothing is behind it.
     pub last: bool,
+    /// Bytes that the trajectory has at least.
+    pub reach: u64,
 }
 
 /// Looks for the first seal of these rows, with the stress correlations of `counts` at least. None where the journal, as far as it is whole, has none; the text says what it has instead.
@@ -239,12 +241,17 @@ pub(super) fn find(path: &Path, counts: &Counts) -> Result<Result<Found, String>
     if begin.layout != LAYOUT {
         return Ok(Err(format!("its journal is of files with other filters ({})", begin.layout)));
     }
-    let mut last = None;
+    let (mut last, mut reach) = (None, 0);
     while let Some(record) = records.next()? {
+        if let Record::Chunks { chunks, .. } = &record {
+            let ends = chunks.iter().map(|chunk| chunk.place.offset.saturating_add(chunk.place.size));
+            reach = ends.fold(reach, u64::max);
+        }
         let Record::Seal(sealed) = record else { continue };
         if sealed.has_rows_of(counts) {
             let (end, chain) = (records.at, records.chain);
-            return Ok(Ok(Found { begin: *begin, end, chain, last: end == records.length }));
+            let last = end == records.length;
+            return Ok(Ok(Found { begin: *begin, end, chain, last, reach }));
         }
         last = Some(sealed);
     }

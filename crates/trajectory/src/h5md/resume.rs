@@ -80,12 +80,22 @@ fn beginning(path: &Path, counts: &Counts) -> Result<Begin, H5mdError> {
 
 /// The seal of a checkpoint in a journal.
 fn sealed(path: &Path, journal: &Path, counts: &Counts) -> Result<Found, H5mdError> {
-    journal::find(journal, counts)?.map_err(|has| H5mdError::Mismatch {
+    let mismatch = |found: String| H5mdError::Mismatch {
         path: path.to_path_buf(),
-        found: has,
+        found,
         expected: format!("the checkpoint was written after {}", counts.frames),
         remedy: BEHIND,
-    })
+    };
+    let found = journal::find(journal, counts)?.map_err(mismatch)?;
+    // A copy that was made of a running run, file by file, may have an older trajectory beside a newer journal.
+    match fs::metadata(path) {
+        Ok(file) if file.len() < found.reach => Err(mismatch(format!(
+            "the file has {} of {} bytes that its journal names",
+            file.len(),
+            found.reach
+        ))),
+        _ => Ok(found),
+    }
 }
 
 /// What to do where a trajectory has less than its checkpoint.

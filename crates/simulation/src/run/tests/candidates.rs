@@ -7,6 +7,8 @@ const UNNAMED: &str = "checkpoint.tmp";
 const PREVIOUS: &str = "checkpoint.previous";
 const REJECTED: &str = "checkpoint.rejected";
 const TRAJECTORIES: [&str; 2] = ["replica-000.h5", "replica-001.h5"];
+/// And their journals.
+const JOURNALS: [&str; 2] = ["replica-000.journal", "replica-001.journal"];
 
 fn cut(path: &Path) {
     let bytes = std::fs::read(path).unwrap();
@@ -109,7 +111,7 @@ fn trajectories_that_were_copied_before_the_checkpoint_go_on_from_the_checkpoint
     let whole = case.run("whole").0.unwrap();
     case.kill_before("early", 7);
     case.kill_before("late", 16);
-    for name in TRAJECTORIES {
+    for name in TRAJECTORIES.into_iter().chain(JOURNALS) {
         case.put(("early", name), ("late", name));
     }
     case.put(("early", NEWEST), ("late", PREVIOUS));
@@ -128,9 +130,10 @@ fn checkpoints_that_are_all_newer_than_the_trajectories_are_refused_with_what_to
     case.kill_before("late", 16);
     // One file is enough.
     case.put(("early", TRAJECTORIES[1]), ("late", TRAJECTORIES[1]));
+    case.put(("early", JOURNALS[1]), ("late", JOURNALS[1]));
     let before = std::fs::read(case.file("late", TRAJECTORIES[0])).unwrap();
     let message = case.run("late").0.unwrap_err().to_string();
-    assert!(message.contains("replica-001.h5: the file has"), "{message}");
+    assert!(message.contains("replica-001.h5: its journal is whole up to"), "{message}");
     assert!(message.contains("copy `checkpoint` before the trajectories"), "{message}");
     assert!(before == std::fs::read(case.file("late", TRAJECTORIES[0])).unwrap());
     assert!(!case.file("late", REJECTED).exists());

@@ -191,6 +191,25 @@ fn a_resume_that_was_cut_between_its_renames_is_ended() {
 }
 
 #[test]
+fn an_older_trajectory_beside_a_newer_journal_is_behind_its_checkpoint() {
+    let (_directory, path) = in_directory("run.h5");
+    let mut writer = TrajectoryWriter::create(&path, &header()).unwrap();
+    append(&mut writer, 0).unwrap();
+    let early = writer.sync().unwrap();
+    let copy = std::fs::read(&path).unwrap();
+    (1..4).for_each(|index| append(&mut writer, index).unwrap());
+    let late = writer.sync().unwrap();
+    drop(writer);
+    std::fs::write(&path, copy).unwrap();
+    let error = TrajectoryWriter::holds(&path, &late).unwrap_err();
+    assert!(
+        matches!(error, H5mdError::Mismatch { .. })
+            && error.to_string().contains("bytes that its journal names")
+    );
+    assert_eq!(TrajectoryWriter::holds(&path, &early).unwrap().frames, 1);
+}
+
+#[test]
 fn a_row_that_the_disk_lost_is_named() {
     let (_directory, path) = in_directory("run.h5");
     let mut writer = TrajectoryWriter::create(&path, &header()).unwrap();
