@@ -98,7 +98,9 @@ impl TrajectoryReader {
             }
         }
         if own {
-            let length = |e: &Option<Element>| e.as_ref().map_or(usize::MAX, |e| e.value.shape()[0]);
+            // A scalar in the place of a series has no rows.
+            let rows = |e: &Element| e.value.shape().first().copied().unwrap_or(0);
+            let length = |e: &Option<Element>| e.as_ref().map_or(usize::MAX, rows);
             frames =
                 [length(&velocity), length(&images), length(&centres)].into_iter().fold(frames, usize::min);
         }

@@ -47,7 +47,7 @@ impl TrajectoryReader {
     pub fn window_mean(&self, stage: &str, window: usize) -> Result<Vec<DVec3>, H5mdError> {
         let (group, what) = self.window_group(stage)?;
         let value = group.dataset("value").map_err(|e| self.error(&what, reason(&e)))?;
-        let frames = value.shape()[0];
+        let frames = value.shape().first().copied().unwrap_or(0);
         if window >= frames {
             return Err(H5mdError::NoSuchFrame { path: self.path.clone(), frame: window, frames });
         }

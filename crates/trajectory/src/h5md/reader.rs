@@ -185,7 +185,7 @@ impl TrajectoryReader {
 
     /// Number of molecules, where the file has centres.
     pub fn centres(&self) -> Option<usize> {
-        self.centres.as_ref().map(|e| e.value.shape()[1])
+        self.centres.as_ref().map(|e| e.value.shape().get(1).copied().unwrap_or(0))
     }
 
     /// Step of a frame; its number where the file has no steps.
