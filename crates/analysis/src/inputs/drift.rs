@@ -17,6 +17,7 @@ use std::sync::Arc;
 use glam::{BVec3, DVec3};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
+use vitrion_trajectory::lammps_data::atomic_weight;
 
 use super::{FrameStream, Trajectory};
 use crate::clock::Clock;
@@ -44,7 +45,7 @@ pub enum CentreOfMass {
 ///
 /// Trajectories of Vitrion's own runs are left as they are: its integrators keep the total momentum at zero.
 pub fn examined(trajectory: Box<dyn Trajectory>, keep: bool) -> Result<Box<dyn Trajectory>, AnalysisError> {
-    if trajectory.h5md().is_some_and(|reader| reader.provenance().is_some()) || trajectory.frames() < 2 {
+    if trajectory.h5md().is_some_and(TrajectoryReader::is_own) || trajectory.frames() < 2 {
         return Ok(trajectory);
     }
     let bodies = Bodies::of(trajectory.particles());
@@ -53,7 +54,7 @@ pub fn examined(trajectory: Box<dyn Trajectory>, keep: bool) -> Result<Box<dyn T
         return Ok(trajectory);
     }
     let fixed = trajectory.is_whole() && !keep;
-    let note = motion.note(&*trajectory, keep, bodies.masses_known);
+    let note = motion.note(&*trajectory, keep, bodies.masses);
     let centre = if fixed { CentreOfMass::Fixed } else { CentreOfMass::Free };
     Ok(Box::new(Examined { trajectory, centre, bodies, first: motion.first, note }))
 }
@@ -66,19 +67,26 @@ struct Bodies {
     molecules: Vec<usize>,
     /// Number of molecules.
     number: usize,
-    masses_known: bool,
+    /// Where the masses come from, if not from the file: words for the user.
+    masses: &'static str,
 }
 
 impl Bodies {
     fn of(particles: &Particles) -> Self {
         let n = particles.species.len();
-        let masses = particles.masses.clone().filter(|m| m.iter().all(|m| m.is_finite() && *m > 0.0));
-        let masses_known = masses.is_some();
-        let masses = masses.unwrap_or_else(|| vec![1.0; n]);
+        let own = particles.masses.clone().filter(|m| m.iter().all(|m| m.is_finite() && *m > 0.0));
+        let weights = || particles.names.iter().map(|name| atomic_weight(name)).collect::<Option<Vec<f64>>>();
+        let (masses, words) = match (own, weights()) {
+            (Some(masses), _) => (masses, ""),
+            (None, Some(weights)) => {
+                (particles.species.iter().map(|&s| weights[s]).collect(), " (masses of the elements)")
+            }
+            (None, None) => (vec![1.0; n], " (equal masses: the file has none)"),
+        };
         let total: f64 = masses.iter().sum();
         let molecules = particles.molecules.clone().unwrap_or_else(|| (0..n).collect());
         let number = molecules.iter().max().map_or(0, |last| last + 1);
-        Self { shares: masses.iter().map(|m| m / total).collect(), molecules, number, masses_known }
+        Self { shares: masses.iter().map(|m| m / total).collect(), molecules, number, masses: words }
     }
 
     fn centre(&self, positions: &[DVec3]) -> DVec3 {
@@ -137,12 +145,11 @@ impl Motion {
         Ok((found > 0.0).then(|| Self { first, last, size, ratio: found / expected }))
     }
 
-    fn note(&self, trajectory: &dyn Trajectory, keep: bool, masses_known: bool) -> String {
+    fn note(&self, trajectory: &dyn Trajectory, keep: bool, masses: &str) -> String {
         let [x, y, z] = self.last.to_array();
         let much = format!(
-            "{}: the centre of mass{} moves by {:.4} angstrom ({x:.4}, {y:.4}, {z:.4}) from the first frame to the last",
+            "{}: the centre of mass{masses} moves by {:.4} angstrom ({x:.4}, {y:.4}, {z:.4}) from the first frame to the last",
             trajectory.label(),
-            if masses_known { "" } else { " (equal masses: the file has none)" },
             self.last.length()
         );
         match (trajectory.is_whole(), keep) {
@@ -335,6 +342,28 @@ mod tests {
         let trajectory = examined(Box::new(walkers(DVec3::X, false)), false).unwrap();
         assert_eq!(trajectory.centre_of_mass(), CentreOfMass::Free);
         assert!(trajectory.notes()[0].contains("not all particles"));
+    }
+
+    #[test]
+    fn elements_weigh_what_they_weigh_where_the_file_has_no_masses() {
+        // A heavy and a light walker change places with their common centre at rest, which equal masses would see drift.
+        let [heavy, light] = [58.693, 1.008];
+        let at = move |frame: usize| {
+            let s = 0.5 * frame as f64;
+            vec![DVec3::X * (s * light / heavy), -DVec3::X * s]
+        };
+        let mut pair = Synthetic::new(&[0, 1], (0..9).collect(), 1.0, Cell::cubic(50.0).unwrap(), at);
+        pair.particles.names = vec!["Ni".into(), "H".into()];
+        let drift = |pair: &Synthetic| {
+            let bodies = Bodies::of(&pair.particles);
+            (bodies.masses, bodies.centre(&(pair.positions)(8)).length())
+        };
+        let (words, found) = drift(&pair);
+        // Round-off.
+        assert!(words.contains("of the elements") && found < 1e-12, "{words} {found}");
+        pair.particles.names = vec!["1".into(), "2".into()];
+        let (words, found) = drift(&pair);
+        assert!(words.contains("equal masses") && found > 1.0, "{words} {found}");
     }
 
     #[test]

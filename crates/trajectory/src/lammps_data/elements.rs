@@ -74,7 +74,12 @@ impl Mass {
 
 /// Whether a word is the symbol of an element, or D or T; `CA` and `ca` are not.
 pub fn is_element(word: &str) -> bool {
-    element(word).is_some_and(|(symbol, _)| symbol == word)
+    atomic_weight(word).is_some()
+}
+
+/// Standard atomic weight (u) of an element by its symbol, of D and T their masses; none of other words.
+pub fn atomic_weight(word: &str) -> Option<f64> {
+    element(word).filter(|(symbol, _)| *symbol == word).map(|(_, weight)| weight)
 }
 
 /// The element with this symbol in any case, and its weight (u); D and T are isotopes of H with masses of their own.

@@ -37,7 +37,7 @@ use vitrion_core::force_field::ForceField;
 use vitrion_core::topology::Topology;
 
 pub use description::{Description, describe};
-pub use elements::is_element;
+pub use elements::{atomic_weight, is_element};
 pub use state::{LARGEST_DEVIATION, NotRigid};
 pub use write::write;
 
