@@ -210,7 +210,8 @@ proptest! {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("checkpoint");
         let header = Header {
-            version: words.clone(), config_sha256: checkpoint::sha256(&words), step, time, backend: words, hardware,
+            version: words.clone(), config_sha256: checkpoint::sha256(&words), step, time, backend: words.clone(), hardware,
+            start_sha256: words.is_empty().then_some(words),
         };
         let payload: (Vec<f64>, Option<u64>) = (numbers.iter().map(|n| f64::from_bits(*n)).collect(), numbers.first().copied());
         checkpoint::write_atomically(&path, &payload, &header).expect("a checkpoint");

@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::h5md::free_name;
+
 const MAGIC: &str = "vitrion-checkpoint ";
 /// 1: before a checkpoint knew its device, with other words of the device's state.
 const FORMAT: &str = "2";
@@ -37,6 +39,9 @@ pub struct Header {
     pub backend: String,
     /// Device and driver on which the run was; none on the processor.
     pub hardware: Option<String>,
+    /// SHA-256 of what the run began from beside its configuration, hexadecimal; none in those of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_sha256: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,12 +147,13 @@ pub enum CheckpointError {
 
 impl CheckpointError {
     /// Whether the file is damaged, is no checkpoint or is not there: then another one may serve. One that is intact, but of another
-    /// program, must not be taken for damaged, and be replaced by its predecessor.
+    /// program, must not be taken for damaged, and be replaced by its predecessor; nor one that the system does not give today.
     pub fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Truncated { .. } | Self::Checksum { .. } | Self::NotACheckpoint { .. } | Self::Read { .. }
-        )
+        match self {
+            Self::Truncated { .. } | Self::Checksum { .. } | Self::NotACheckpoint { .. } => true,
+            Self::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
     }
 }
 
@@ -161,7 +167,7 @@ fn temporary(path: &Path) -> PathBuf {
     with_suffix(path, ".tmp")
 }
 
-/// Where a checkpoint from which a run did not go on is kept.
+/// Where a checkpoint from which a run did not go on is kept; the next ones with numbers behind that.
 pub fn rejected(path: &Path) -> PathBuf {
     with_suffix(path, ".rejected")
 }
@@ -172,10 +178,11 @@ pub fn candidates(path: &Path) -> [PathBuf; 3] {
     [path.to_path_buf(), temporary(path), previous(path)]
 }
 
-/// Makes `chosen`, one of the other [`candidates`], the checkpoint at `path`; what is there is kept as [`rejected`]. So the next checkpoint
-/// finds an intact one to keep as the one before, and a crash at any moment leaves one that is intact.
-pub fn promote(path: &Path, chosen: &Path) -> Result<(), CheckpointError> {
-    let promoted = if path.symlink_metadata().is_ok() { fs::rename(path, rejected(path)) } else { Ok(()) };
+/// Makes `chosen`, one of the other [`candidates`], the checkpoint at `path`; what is there is kept under the name that is returned. So the
+/// next checkpoint finds an intact one to keep as the one before, and a crash at any moment leaves one that is intact.
+pub fn promote(path: &Path, chosen: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    let kept = path.symlink_metadata().is_ok().then(|| free_name(&rejected(path)));
+    let promoted = kept.as_ref().map_or(Ok(()), |kept| fs::rename(path, kept));
     promoted
         .and_then(|()| {
             if chosen == temporary(path) {
@@ -190,7 +197,8 @@ pub fn promote(path: &Path, chosen: &Path) -> Result<(), CheckpointError> {
             })
         })
         .and_then(|()| sync_directory(path))
-        .map_err(|source| CheckpointError::Write { path: path.to_path_buf(), source })
+        .map_err(|source| CheckpointError::Write { path: path.to_path_buf(), source })?;
+    Ok(kept)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -357,6 +365,7 @@ mod tests {
             time: 17179869.224,
             backend: "gpu".to_string(),
             hardware: Some("NVIDIA H100, driver NVIDIA 550.54.15, through vulkan".to_string()),
+            start_sha256: Some(sha256("a start")),
         }
     }
 

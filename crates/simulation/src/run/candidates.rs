@@ -1,24 +1,28 @@
-//! Which checkpoint a run goes on from: the newest that is intact, belongs to the run, and whose rows are in the trajectories.
+//! Which checkpoint a run goes on from: the newest that is intact, belongs to the run, and whose rows are in the trajectories, byte for byte
+//! where they have to be taken from there.
 
 use std::path::Path;
 
-use vitrion_trajectory::checkpoint::{self, sha256};
-use vitrion_trajectory::h5md::{Counts, Extension, H5mdError, TrajectoryWriter};
+use vitrion_trajectory::checkpoint::{self, Header, sha256};
+use vitrion_trajectory::h5md::{Counts, Extension, H5mdError, Standing, Watch};
 
 use super::checkpoint::RunCheckpoint;
 use super::directory::Directory;
-use super::{RunError, extension};
+use super::onlooker::Onlooker;
+use super::{RunError, extension, start_sha256};
 use crate::config::Config;
 use crate::observer::Observer;
+use crate::system::Prepared;
 
 /// Reads the checkpoint of a run. If it is damaged, or newer than the trajectories (a copy that was made of a running run, file by file,
 /// may be), the next best one takes its place, and the user is told.
 pub(super) fn read(
     directory: &Directory,
     config: &Config,
+    prepared: &Prepared,
     history: &[Extension],
-    observer: &mut dyn Observer,
-) -> Result<RunCheckpoint, RunError> {
+    onlooker: &mut Onlooker,
+) -> Result<(RunCheckpoint, Vec<Standing>), RunError> {
     let path = directory.checkpoint();
     let mut findings: Vec<RunError> = Vec::new();
     // A checkpoint of this step, or a later one, needs more rows than there are.
@@ -36,54 +40,50 @@ pub(super) fn read(
             }
             Err(error) => return Err(error.into()),
         };
-        let extension = match belongs(&candidate, &header.config_sha256, config, history) {
-            Ok(extension) => extension,
-            Err(error) if is_first => return Err(error),
-            Err(error) => {
-                findings.push(error);
-                continue;
-            }
-        };
+        let extension =
+            match belongs(&candidate, &header, [config.text.as_str(), &start_sha256(prepared)], history) {
+                Ok(extension) => extension,
+                Err(error) if is_first => return Err(error),
+                Err(error) => {
+                    findings.push(error);
+                    continue;
+                }
+            };
         if header.step >= too_late {
             continue;
         }
         if let Some(extension) = extension {
             checkpoint.extend(config, &extension::config_before(config, extension)?);
         }
-        let [frames, thermo] = match rows_after(directory, &checkpoint.counts) {
-            Ok(rows) => rows,
+        let standing = match standing(
+            directory,
+            &checkpoint.counts,
+            &mut onlooker.watch("looking for the rows of the checkpoint"),
+        ) {
+            Ok(standing) => standing,
             Err(error @ H5mdError::Mismatch { .. }) => {
                 too_late = header.step;
                 findings.push(error.into());
                 continue;
             }
-            // Not the checkpoint's fault: said, with its remedy, where the trajectory is opened.
-            Err(_) => [0, 0],
+            // Not the checkpoint's fault.
+            Err(error) => return Err(error.into()),
         };
         let step = header.step - checkpoint.first_step;
         if !is_first {
             for finding in &findings {
-                observer.message(&finding.to_string());
+                onlooker.observer.message(&finding.to_string());
             }
-            checkpoint::promote(&path, &candidate)?;
-            let kept = checkpoint::rejected(&path);
-            let kept = if kept.exists() {
-                format!("; the newer one is kept as `{}`", kept.display())
-            } else {
-                String::new()
-            };
-            observer.message(&format!(
+            let kept = checkpoint::promote(&path, &candidate)?;
+            let kept =
+                kept.map_or(String::new(), |kept| format!("; the newer one is kept as `{}`", kept.display()));
+            onlooker.observer.message(&format!(
                 "going on from another checkpoint, `{}`, at step {step}{kept}",
                 candidate.display()
             ));
         }
-        if frames + thermo > 0 {
-            observer.message(&format!(
-                "the trajectories go further than the checkpoint at step {step}: {frames} frames and {thermo} rows of thermo after it \
-                 are computed again, to the same bits"
-            ));
-        }
-        return Ok(checkpoint);
+        say(&standing, step, onlooker.observer);
+        return Ok((checkpoint, standing));
     }
     if findings.len() == 1
         && let Some(only) = findings.pop()
@@ -95,37 +95,54 @@ pub(super) fn read(
     Err(RunError::NoGoodCheckpoint { directory: directory.path.clone(), findings })
 }
 
-/// That a checkpoint is one of this run. Returns the extension of the run before which it was written, if it was.
+/// That a checkpoint is one of the run with this configuration, which began from what has this hash. Returns the extension of the run
+/// before which it was written, if it was.
 fn belongs<'a>(
     path: &Path,
-    found: &str,
-    config: &Config,
+    found: &Header,
+    [config, start]: [&str; 2],
     history: &'a [Extension],
 ) -> Result<Option<&'a Extension>, RunError> {
-    let expected = sha256(&config.text);
-    if found == expected {
+    let short = |hash: &str| hash.chars().take(12).collect();
+    let other = |what, found: &str, expected: &str| RunError::OtherCheckpoint {
+        path: path.to_path_buf(),
+        what,
+        found: short(found),
+        expected: short(expected),
+    };
+    // Those of earlier versions do not say.
+    if let Some(theirs) = found.start_sha256.as_ref().filter(|theirs| *theirs != start) {
+        return Err(other("force field or first state", theirs, start));
+    }
+    let (theirs, expected) = (&found.config_sha256, sha256(config));
+    if *theirs == expected {
         return Ok(None);
     }
-    if let Some(extension) = history.iter().find(|extension| extension.sha256_before() == found) {
-        return Ok(Some(extension));
-    }
-    let short = |hash: &str| hash.chars().take(12).collect();
-    Err(RunError::OtherCheckpoint {
-        path: path.to_path_buf(),
-        found: short(found),
-        expected: short(&expected),
-    })
+    let extension = history.iter().find(|extension| extension.sha256_before() == *theirs);
+    extension.map(Some).ok_or_else(|| other("configuration", theirs, &expected))
 }
 
-/// The most frames and rows of thermo that a trajectory has after those of the checkpoint.
-fn rows_after(directory: &Directory, counts: &[Counts]) -> Result<[usize; 2], H5mdError> {
-    counts.iter().enumerate().try_fold([0, 0], |most, (replica, wanted)| {
-        let found = TrajectoryWriter::holds(&directory.trajectory(replica), wanted)?;
-        Ok([
-            most[0].max(found.frames.saturating_sub(wanted.frames)),
-            most[1].max(found.thermo.saturating_sub(wanted.thermo)),
-        ])
-    })
+/// The trajectories of all replicas, with the rows of a checkpoint.
+fn standing(directory: &Directory, counts: &[Counts], watch: &mut Watch) -> Result<Vec<Standing>, H5mdError> {
+    let replicas = counts.iter().enumerate();
+    replicas.map(|(replica, counts)| Standing::find(&directory.trajectory(replica), counts, watch)).collect()
+}
+
+/// Tells the user what is not as a run leaves it that was stopped in order.
+fn say(standing: &[Standing], step: u64, observer: &mut dyn Observer) {
+    standing.iter().filter_map(Standing::note).for_each(|note| observer.message(&note));
+    let most = |index: usize| standing.iter().map(|s| s.rows_after()[index]).max().unwrap_or(0);
+    let (frames, thermo) = (most(0), most(1));
+    let bytes: u64 = standing.iter().map(Standing::bytes_after).sum();
+    let what = match (frames + thermo, bytes) {
+        (0, 0) => return,
+        // After a kill nobody has counted them.
+        (0, bytes) => format!("what {bytes} bytes hold after it is computed again"),
+        _ => format!("{frames} frames and {thermo} rows of thermo after it are computed again"),
+    };
+    observer.message(&format!(
+        "the trajectories go further than the checkpoint at step {step}: {what}, to the same bits"
+    ));
 }
 
 /// Whether a directory has a checkpoint of some kind: one that is only intact without its name counts, too.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use vitrion_trajectory::h5md::{TrajectoryReader, holds_sealed_rows};
+use vitrion_trajectory::h5md::{BeforeCheckpoint, TrajectoryReader, before_checkpoint};
 
 use super::lock::{self, Lock};
 use super::{RunError, candidates, extension};
@@ -15,7 +15,7 @@ pub(super) struct Directory {
     pub path: PathBuf,
     /// Something about the lock that the user should know.
     pub note: Option<String>,
-    _lock: Lock,
+    pub lock: Lock,
 }
 
 /// What was found.
@@ -59,6 +59,21 @@ const OWN: [&str; 8] = [
 /// Those of them that are complete, and say what the run is, where there is a `config.toml`.
 const TEXTS: [&str; 4] = ["config.toml", "force_field.toml", "initial.data", extension::FILE];
 
+/// Whether a run of this configuration, killed before it had its `config.toml`, leaves a file of this name with these contents: as a
+/// whole, or, under another name, as far as it came. Any other file is the user's.
+fn is_leftover(file: &Path, name: &str, config: &Config, prepared: &Prepared) -> bool {
+    let (name, is_whole) = name.strip_suffix(".new").map_or((name, true), |name| (name, false));
+    let text = match name {
+        "force_field.toml" => Some(prepared.force_field_text.as_str()),
+        "initial.data" => prepared.initial_text.as_deref(),
+        "config.toml" if !is_whole => Some(config.text.as_str()),
+        _ => None,
+    };
+    let is_file = file.symlink_metadata().is_ok_and(|found| found.is_file());
+    let (Some(text), true, Ok(found)) = (text, is_file, fs::read(file)) else { return false };
+    if is_whole { found == text.as_bytes() } else { text.as_bytes().starts_with(&found) }
+}
+
 impl Directory {
     /// Looks at `path` without writing, then takes it.
     pub fn take(
@@ -68,9 +83,9 @@ impl Directory {
         fresh: bool,
     ) -> Result<(Self, Found), RunError> {
         inspect(path, config, prepared, fresh)?;
-        fs::create_dir_all(path).map_err(RunError::system(path, "create this directory"))?;
+        make(path).map_err(RunError::system(path, "create this directory"))?;
         let (lock, note) = lock::take(path, &File::try_lock)?;
-        let directory = Self { path: path.to_path_buf(), note, _lock: lock };
+        let directory = Self { path: path.to_path_buf(), note, lock };
         // Again, now that nobody else can change it.
         let found = inspect(path, config, prepared, fresh)?;
         if !matches!(found, Found::Run { .. }) {
@@ -95,7 +110,8 @@ impl Directory {
         self.path.join(format!("replica-{replica:03}.h5"))
     }
 
-    /// Removes what a run leaves that was killed before its first checkpoint; its texts stay where they are those of this run.
+    /// Removes what a run leaves that was killed before its first checkpoint: files of its own that [`inspect`] has looked at. Its texts
+    /// stay where they are those of this run.
     fn clear(&self, keep_texts: bool) -> Result<(), RunError> {
         for name in names(&self.path)? {
             let kept = lock::is_of_lock(&name) || keep_texts && TEXTS.contains(&name.as_str());
@@ -119,6 +135,16 @@ impl Directory {
             .and_then(|directory| directory.sync_all());
         written.map_err(RunError::system(&file, "write this file"))
     }
+}
+
+/// Makes a directory and those above it that are not there; when this returns, their names are on the disk.
+fn make(path: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    fs::create_dir_all(path)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(|parent| {
+        File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?.sync_all()
+    })
 }
 
 /// Whether `directory` is one of a run; a copy of it may lack the lock file.
@@ -156,8 +182,9 @@ fn is_replica(stem: &str) -> bool {
     stem.strip_prefix("replica-").is_some_and(|n| n.len() >= 3 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn is_trajectory(name: &str) -> bool {
-    name.strip_suffix(".h5").is_some_and(is_replica)
+/// Whether this is a trajectory or its journal.
+fn is_of_trajectory(name: &str) -> bool {
+    [".h5", ".journal"].iter().any(|ending| name.strip_suffix(ending).is_some_and(is_replica))
 }
 
 /// What is in a directory; writes nothing.
@@ -169,7 +196,8 @@ pub(super) fn inspect(
 ) -> Result<Found, RunError> {
     let names = names(path)?;
     let directory = || path.to_path_buf();
-    if names.iter().all(|name| lock::is_of_lock(name)) {
+    let (of_lock, files): (Vec<&String>, Vec<&String>) = names.iter().partition(|n| lock::is_of_lock(n));
+    if files.is_empty() {
         return Ok(Found::Nothing);
     }
     if fresh {
@@ -178,8 +206,9 @@ pub(super) fn inspect(
     let copy = path.join("config.toml");
     let has = |name: &str| names.iter().any(|n| n == name);
     if !has("config.toml") {
-        // A kill while the first files were written leaves only these.
-        return match names.iter().find(|n| !OWN.contains(&n.as_str()) && !lock::is_of_lock(n)) {
+        // A kill while the first files were written leaves only these, and, written before them, a lock.
+        let foreign = |n: &str| of_lock.is_empty() || !is_leftover(&path.join(n), n, config, prepared);
+        return match files.into_iter().find(|name| foreign(name)) {
             Some(name) => Err(RunError::Occupied { directory: directory(), found: name.clone() }),
             None => Ok(Found::Beginning { config: None }),
         };
@@ -204,10 +233,11 @@ pub(super) fn inspect(
     if candidates::any(&checkpoint(path)) {
         return Ok(Found::Run { config: text });
     }
-    if let Some(name) = names.iter().find(|n| !is_own(n)) {
-        return Err(RunError::Occupied { directory: directory(), found: name.clone() });
-    }
-    match names.iter().find(|name| is_trajectory(name) && may_hold_data(&path.join(name))) {
+    // Other files are in nobody's way: they are left alone.
+    match names
+        .iter()
+        .find(|name| is_of_trajectory(name) && may_hold_data(&path.join(name).with_extension("h5")))
+    {
         Some(name) => Err(RunError::NoCheckpoint { directory: directory(), trajectory: name.clone() }),
         None => Ok(Found::Beginning { config: Some(text) }),
     }
@@ -231,11 +261,14 @@ fn check_config(directory: &Path, text: &str, config: &Config) -> Result<(), Run
     Err(RunError::OtherConfig { directory: directory.to_path_buf(), keys: keys.join(", "), remedy })
 }
 
-/// Whether a trajectory has more than its header, or cannot be read. The first checkpoint comes before the first row, so a
+/// Whether a trajectory has more than its header, or may have. The first checkpoint comes before the first row, so a
 /// run that was killed before it leaves none; one whose checkpoint was lost later must not be taken for such a beginning.
 fn may_hold_data(trajectory: &Path) -> bool {
-    if let Some(sealed) = holds_sealed_rows(trajectory) {
-        return sealed;
+    match before_checkpoint(trajectory) {
+        BeforeCheckpoint::Nothing => return false,
+        BeforeCheckpoint::Rows => return true,
+        // Of an earlier version, or not ours.
+        BeforeCheckpoint::NoJournal => {}
     }
     TrajectoryReader::open(trajectory).and_then(|reader| reader.summary()).map_or(true, |summary| {
         summary.frames + summary.incomplete_frames + summary.thermo_rows > 0

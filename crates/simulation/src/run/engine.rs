@@ -15,6 +15,7 @@ use super::RunError;
 use super::checkpoint::{Means, Records, RunCheckpoint, density};
 use super::clock::{Clock, Meter};
 use super::ion_stress::IonStressSampler;
+use super::lock::Lock;
 use super::outputs::{Outputs, Streams};
 use crate::config::{Config, Motion, Stage, StageKind};
 use crate::observer::{Observer, Progress, StageSummary};
@@ -59,6 +60,8 @@ pub(super) struct Engine<'a> {
     pub directory: PathBuf,
     pub checkpoint_path: PathBuf,
     pub config_sha256: String,
+    pub start_sha256: String,
+    pub lock: &'a Lock,
     pub clock: Clock,
     pub backend: &'a mut dyn Backend,
     pub outputs: Outputs,
@@ -315,6 +318,7 @@ impl Engine<'_> {
 
     /// Puts the trajectories, then the checkpoint, on the disk.
     pub fn checkpoint(&mut self, stage: usize, begun: bool) -> Result<(), RunError> {
+        self.lock.check()?;
         let counts = self.outputs.sync()?;
         let backend = self.backend.checkpoint();
         let step = backend.state.step;
@@ -325,6 +329,7 @@ impl Engine<'_> {
             time: self.clock.time(stage, step),
             backend: backend.backend.clone(),
             hardware: backend.hardware.as_ref().map(ToString::to_string),
+            start_sha256: Some(self.start_sha256.clone()),
         };
         let payload = RunCheckpoint {
             first_step: self.clock.first_step(0),

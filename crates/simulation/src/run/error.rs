@@ -99,6 +99,16 @@ pub enum RunError {
         /// Run directory.
         directory: PathBuf,
     },
+    /// The lock is no longer that of this process, so another one may run there.
+    #[error(
+        "{}: this file was removed or replaced while the run held it, so another process may be writing to the same directory; the run ends here \
+         with its last checkpoint: leave the files of the lock alone, and start it again when no other is running there",
+        file.display()
+    )]
+    LockLost {
+        /// The file.
+        file: PathBuf,
+    },
     /// Another process says that it runs there, where the file system has no locks.
     #[error(
         "{}: {owner} works in this directory, says `{}`; wait for it, stop it, or give another directory; {remedy}",
@@ -165,16 +175,18 @@ pub enum RunError {
     },
     /// The checkpoint was put there from elsewhere.
     #[error(
-        "{}: this checkpoint belongs to another configuration (SHA-256 {found}...) than this run (SHA-256 {expected}...); restore the \
+        "{}: this checkpoint belongs to another {what} (SHA-256 {found}...) than this run (SHA-256 {expected}...); restore the \
          one of this run, or give a new directory",
         path.display()
     )]
     OtherCheckpoint {
         /// The checkpoint.
         path: PathBuf,
+        /// What is another.
+        what: &'static str,
         /// Beginning of the hash in it.
         found: String,
-        /// Beginning of the hash of the run's configuration.
+        /// Beginning of the hash of the run's.
         expected: String,
     },
     /// A fresh run was asked for where files are.
@@ -258,6 +270,11 @@ impl From<BuildError> for RunError {
 }
 
 impl RunError {
+    /// Whether nothing went wrong, but somebody asked to stop.
+    pub(super) fn is_stop(&self) -> bool {
+        matches!(self, Self::Trajectory(H5mdError::Stopped { .. }))
+    }
+
     /// For `map_err` on calls to the system.
     pub(super) fn system<'a>(
         path: &'a Path,

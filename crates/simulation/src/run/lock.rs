@@ -27,15 +27,52 @@ pub(super) fn is_of_lock(name: &str) -> bool {
 /// A directory that is taken, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
+    path: PathBuf,
     /// Freed by the system when the process ends.
-    _file: File,
+    file: File,
     /// Removed when it is dropped.
     owner: Option<PathBuf>,
 }
 
+impl Lock {
+    /// That the directory is still ours. A lock that somebody removed keeps nobody away: the next process makes a new file and locks that.
+    pub fn check(&self) -> Result<(), RunError> {
+        let lost = |file: &Path| RunError::LockLost { file: file.to_path_buf() };
+        if let Some(owner) = &self.owner {
+            return if is_own(owner, &Owner::this_process()) { Ok(()) } else { Err(lost(owner)) };
+        }
+        let same = match (self.file.metadata(), fs::metadata(&self.path)) {
+            (Ok(ours), Ok(there)) => identity(&ours) == identity(&there),
+            (_, Err(error)) if error.kind() == ErrorKind::NotFound => false,
+            // Not today.
+            _ => true,
+        };
+        if same { Ok(()) } else { Err(lost(&self.path)) }
+    }
+}
+
+/// What tells a file from another one of the same name.
+#[cfg(unix)]
+fn identity(file: &fs::Metadata) -> impl PartialEq + use<> {
+    use std::os::unix::fs::MetadataExt as _;
+    (file.dev(), file.ino())
+}
+
+/// There a file that is open cannot be removed.
+#[cfg(not(unix))]
+fn identity(_file: &fs::Metadata) -> impl PartialEq + use<> {}
+
+/// Whether the file at `path` names `here` as the owner. One that cannot be read today is taken for it.
+fn is_own(path: &Path, here: &Owner) -> bool {
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str::<Owner>(&text).is_ok_and(|owner| owner == *here),
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Some(path) = &self.owner {
+        if let Some(path) = self.owner.as_ref().filter(|path| is_own(path, &Owner::this_process())) {
             // If it stays, the next process finds this one dead.
             let _ = fs::remove_file(path);
         }
@@ -103,7 +140,7 @@ pub(super) fn take(
         .open(&path)
         .map_err(RunError::system(&path, "open the lock file"))?;
     match try_lock(&file) {
-        Ok(()) => Ok((Lock { _file: file, owner: None }, None)),
+        Ok(()) => Ok((Lock { path, file, owner: None }, None)),
         Err(TryLockError::WouldBlock) => Err(RunError::Locked { directory: directory.to_path_buf() }),
         Err(TryLockError::Error(source)) if has_no_locks(&source) => {
             let succeeded = own(directory, &Owner::this_process())?;
@@ -115,7 +152,7 @@ pub(super) fn take(
                 "this file system has no locks ({source}): instead `{}` keeps other runs away from this directory{left}",
                 owner.display()
             );
-            Ok((Lock { _file: file, owner: Some(owner) }, Some(note)))
+            Ok((Lock { path, file, owner: Some(owner) }, Some(note)))
         }
         Err(TryLockError::Error(source)) => Err(RunError::system(&path, "lock this file")(source)),
     }
@@ -158,7 +195,9 @@ fn link_or_succeed(
             _ => Err(error),
         });
         match linked {
-            Ok(()) => return Ok(succeeded),
+            // A third process may have put back the file of a second one in the meantime.
+            Ok(()) if is_own(&path, here) => return Ok(succeeded),
+            Ok(()) => return Err(RunError::Locked { directory: directory.to_path_buf() }),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(RunError::system(&path, "write this file")(error)),
         }

@@ -9,6 +9,7 @@ mod error;
 mod extension;
 mod ion_stress;
 mod lock;
+mod onlooker;
 mod open_files;
 mod outputs;
 mod resolve;
@@ -22,8 +23,8 @@ use vitrion_core::backend::{Backend, ElectrostaticsParameters};
 use vitrion_core::cpu::BuiltBackend;
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
-use vitrion_trajectory::checkpoint::sha256;
-use vitrion_trajectory::h5md::{Extension, Provenance};
+use vitrion_trajectory::checkpoint::{read_header, sha256};
+use vitrion_trajectory::h5md::{Extension, H5mdError, Provenance, Standing};
 
 use crate::config::{BackendChoice, Config, Start};
 use crate::observer::{Observer, RunStart};
@@ -37,6 +38,7 @@ pub use engine::Ending;
 use engine::Engine;
 pub use error::RunError;
 use ion_stress::IonStressSampler;
+use onlooker::Onlooker;
 use outputs::Outputs;
 use resolve::{Resolved, resolve};
 
@@ -139,10 +141,15 @@ fn run_with(
             // Extended by another process since we looked.
             return Err(RunError::Locked { directory: path });
         }
-        let checkpoint = candidates::read(&directory, &config, &history, observer)?;
+        let mut onlooker = Onlooker::new(observer, stop);
+        let found = candidates::read(&directory, &config, &prepared, &history, &mut onlooker);
+        let (checkpoint, standing) = match found {
+            Err(error) if error.is_stop() => return Ok(stopped(&config, &directory)),
+            found => found?,
+        };
         let state = checkpoint.backend.state.clone();
         let chosen = Some(checkpoint.backend.electrostatics);
-        (build(&config, &prepared, state, chosen)?, directory, Some(checkpoint))
+        (build(&config, &prepared, state, chosen)?, directory, Some((checkpoint, standing)))
     } else {
         let mut state = system::first_state(&config, &prepared)?;
         state.step = options.first_step;
@@ -164,8 +171,8 @@ fn run_with(
     let relaxes = random && config.stages.first().is_some_and(|stage| stage.motion().is_none());
     let measured_force_error = measured_force_error.filter(|_| !relaxes);
     let description = Description {
-        measured_force_error: resumed.as_ref().map_or(measured_force_error, |c| c.measured_force_error),
-        electrostatics: resumed.as_ref().map_or(description, |c| c.electrostatics.clone()),
+        measured_force_error: resumed.as_ref().map_or(measured_force_error, |(c, _)| c.measured_force_error),
+        electrostatics: resumed.as_ref().map_or(description, |(c, _)| c.electrostatics.clone()),
         on,
     };
     if let Some(note) = note {
@@ -200,7 +207,7 @@ impl Begun<'_> {
     fn execute(
         self,
         backend: &mut dyn Backend,
-        resumed: Option<RunCheckpoint>,
+        resumed: Option<(RunCheckpoint, Vec<Standing>)>,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<Outcome, RunError> {
@@ -208,6 +215,7 @@ impl Begun<'_> {
         if let Some(note) = &directory.note {
             observer.message(note);
         }
+        let (resumed, standing) = resumed.unzip();
         let first_step = resumed.as_ref().map_or(options.first_step, |c| c.first_step);
         let clock = Clock::new(config, first_step);
         let (stage, begun) = resumed.as_ref().map_or((0, false), |c| (c.stage, c.begun));
@@ -228,18 +236,34 @@ impl Begun<'_> {
             }
         }
         let provenance = provenance(config, prepared, backend, &options.command_line, history);
-        let counts = resumed.as_ref().map(|c| c.counts.as_slice());
         let topology = &prepared.topology;
         let ion_stress = IonStressSampler::new(config, prepared, backend)?;
+        // Of all replicas, before anything is written.
+        let checked = standing
+            .map(|standing| {
+                let mut onlooker = Onlooker::new(observer, stop);
+                let mut watch = onlooker.watch("verifying the rows of the checkpoint");
+                Outputs::check(standing, config, topology, &clock, &provenance, &mut watch)
+            })
+            .transpose();
+        let checked = match checked {
+            Err(H5mdError::Stopped { .. }) => return Ok(stopped(config, &directory)),
+            checked => checked?,
+        };
         if extends {
-            if let Some(counts) = counts {
-                Outputs::check(&directory, config, topology, &clock, &provenance, counts)?;
-            }
             // As late as possible: whatever could have been refused has been, and left the shorter run as it is.
             extension::commit(&directory, &provenance.extensions, &config.text)?;
             observer.message(&extension::announcement(config, &provenance.extensions, &directory.path));
         }
-        let outputs = Outputs::open(&directory, config, topology, &clock, &provenance, counts)?;
+        let opened = {
+            let mut onlooker = Onlooker::new(observer, stop);
+            let mut watch = onlooker.watch("making the trajectory anew, since the run did not end in order");
+            Outputs::open(&directory, config, topology, &clock, &provenance, checked, &mut watch)
+        };
+        let outputs = match opened {
+            Err(H5mdError::Stopped { .. }) => return Ok(stopped(config, &directory)),
+            opened => opened?,
+        };
         observer.started(&start(config, topology, &directory, backend, &description, first_step));
         let step = backend.state().step;
         let is_new = resumed.is_none();
@@ -250,6 +274,8 @@ impl Begun<'_> {
             directory: directory.path.clone(),
             checkpoint_path: directory.checkpoint(),
             config_sha256: sha256(&config.text),
+            start_sha256: start_sha256(prepared),
+            lock: &directory.lock,
             clock,
             backend,
             outputs,
@@ -267,15 +293,36 @@ impl Begun<'_> {
         }
         let ending = engine.run(stage, begun)?;
         let step = engine.backend.state().step - first_step;
+        let trajectories = engine.outputs.finish()?;
         Ok(Outcome {
             ending,
-            trajectories: engine.outputs.finish()?,
+            trajectories,
             checkpoint: directory.checkpoint(),
             directory: directory.path,
             step,
             total_steps: config.total_steps(),
         })
     }
+}
+
+/// How a run ends that was stopped before it went on: everything is where it was.
+fn stopped(config: &Config, directory: &Directory) -> Outcome {
+    let checkpoint = directory.checkpoint();
+    Outcome {
+        ending: Ending::Stopped,
+        trajectories: (0..config.system.replicas).map(|replica| directory.trajectory(replica)).collect(),
+        directory: directory.path.clone(),
+        // As far as a glance shows.
+        step: read_header(&checkpoint).map_or(0, |header| header.step),
+        total_steps: config.total_steps(),
+        checkpoint,
+    }
+}
+
+/// Hash of what a run begins from beside its configuration: the texts of the force field and of the first state.
+fn start_sha256(prepared: &Prepared) -> String {
+    let initial = prepared.initial_text.as_deref().map(sha256).unwrap_or_default();
+    sha256(&format!("{} {initial}", sha256(&prepared.force_field_text)))
 }
 
 /// Brings the backend to the checkpoint: through the last stage that moved, since the next one may continue its ensemble.

@@ -10,7 +10,7 @@ use vitrion_core::observe::multi_tau::StressCorrelator;
 use vitrion_core::state::State;
 use vitrion_core::topology::Topology;
 use vitrion_trajectory::h5md::{
-    Counts, Frame, H5mdError, Header, Provenance, Stage, Table, TrajectoryWriter,
+    Counts, Frame, H5mdError, Header, Provenance, Resume, Stage, Standing, Table, TrajectoryWriter, Watch,
 };
 use vitrion_trajectory::rigid_fit;
 
@@ -36,18 +36,19 @@ impl Outputs {
         topology: &Arc<Topology>,
         clock: &Clock,
         provenance: &Provenance,
-        counts: Option<&[Counts]>,
+        resumed: Option<Vec<Resume>>,
+        watch: &mut Watch,
     ) -> Result<Self, H5mdError> {
-        let writers = headers(config, topology, clock, provenance)
-            .map(|header| {
-                let replica = header.provenance.replica;
-                let path = directory.trajectory(replica);
-                match counts.and_then(|c| c.get(replica)) {
-                    Some(counts) => TrajectoryWriter::reopen(&path, &header, counts),
-                    None => TrajectoryWriter::create(&path, &header),
-                }
-            })
-            .collect::<Result<_, _>>()?;
+        let writers = match resumed {
+            Some(resumed) => {
+                resumed.into_iter().map(|resume| resume.open(watch)).collect::<Result<_, _>>()?
+            }
+            None => headers(config, topology, clock, provenance)
+                .map(|header| {
+                    TrajectoryWriter::create(&directory.trajectory(header.provenance.replica), &header)
+                })
+                .collect::<Result<_, _>>()?,
+        };
         let mut body_of_atom = Vec::with_capacity(topology.n_atoms());
         for (index, body) in topology.bodies.iter().enumerate() {
             body_of_atom.extend(std::iter::repeat_n(index, body.n_atoms));
@@ -60,18 +61,19 @@ impl Outputs {
         })
     }
 
-    /// Whether the files of a checkpoint can be gone on with; changes nothing.
+    /// Whether the files of a checkpoint, one a replica, can be gone on with; changes nothing.
     pub fn check(
-        directory: &Directory,
+        standing: Vec<Standing>,
         config: &Config,
         topology: &Topology,
         clock: &Clock,
         provenance: &Provenance,
-        counts: &[Counts],
-    ) -> Result<(), H5mdError> {
-        headers(config, topology, clock, provenance).zip(counts).try_for_each(|(header, counts)| {
-            TrajectoryWriter::check(&directory.trajectory(header.provenance.replica), &header, counts)
-        })
+        watch: &mut Watch,
+    ) -> Result<Vec<Resume>, H5mdError> {
+        headers(config, topology, clock, provenance)
+            .zip(standing)
+            .map(|(header, standing)| standing.check(&header, watch))
+            .collect()
     }
 
     /// Appends a frame to each file.
@@ -131,7 +133,8 @@ impl Outputs {
 
     /// Puts everything on the disk.
     pub fn sync(&mut self) -> Result<Vec<Counts>, H5mdError> {
-        self.writers.iter_mut().map(TrajectoryWriter::sync).collect()
+        TrajectoryWriter::sync_all(&mut self.writers)?;
+        Ok(self.writers.iter().map(TrajectoryWriter::counts).collect())
     }
 
     /// Closes the files in order; returns their paths.

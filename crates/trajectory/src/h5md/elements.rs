@@ -1,5 +1,7 @@
 //! The objects in a file: made once, opened again on resume.
 
+use std::collections::BTreeMap;
+
 use hdf5::{Container, File, Group, H5Type, Location};
 use vitrion_core::topology::Topology;
 
@@ -191,10 +193,29 @@ impl Counts {
         self.frames + self.thermo + windows
     }
 
-    /// Whether these are the same rows, with the stress correlations of the other, or more.
+    /// Whether all rows and stress correlations of the other are among these.
     pub(super) fn has_rows_of(&self, other: &Self) -> bool {
-        other.stress_correlations.is_subset(&self.stress_correlations)
-            && Self { stress_correlations: other.stress_correlations.clone(), ..self.clone() } == *other
+        let has = |here: &BTreeMap<String, usize>, there: &BTreeMap<String, usize>| {
+            there.iter().all(|(stage, rows)| here.get(stage).copied().unwrap_or(0) >= *rows)
+        };
+        self.frames >= other.frames
+            && self.thermo >= other.thermo
+            && has(&self.window_means, &other.window_means)
+            && has(&self.ion_stress, &other.ion_stress)
+            && other.stress_correlations.is_subset(&self.stress_correlations)
+    }
+
+    /// Rows of the series of this name ([`Elements::series`]).
+    pub(super) fn rows_of(&self, series: &str) -> Option<usize> {
+        let (group, rest) = series.split_once('/')?;
+        let stage = || rest.rsplit_once('/').map(|(stage, _)| stage);
+        Some(match group {
+            "frames" => self.frames,
+            "thermo" => self.thermo,
+            "window_means" => self.rows(&Counted::WindowMeans(stage()?)),
+            "ion_stress" => self.rows(&Counted::IonStress(stage()?)),
+            _ => return None,
+        })
     }
 
     /// Rows of such a series.

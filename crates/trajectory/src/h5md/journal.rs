@@ -1,15 +1,30 @@
 //! The journal of a trajectory: what a power cut cannot take away.
 //!
 //! HDF5 rewrites its directory of the file in place. After a power cut any part of what was written since the last forced
-//! write may be on the disk, in any order: the directory may lead to nowhere for rows that were on the disk long before. So it
-//! is never asked after an interruption. Beside `NAME.h5` lies `NAME.journal`, which only grows. Before every checkpoint it gets
-//! the new rows: small ones themselves, large ones (frames) as the place of their bytes in the trajectory, where
-//! HDF5 never moves or rewrites them, and a checksum; then a seal with the number of rows, and both files are forced to the
-//! disk. From a seal and the bytes of the old file the trajectory is made anew ([`super::resume`]), every row checked.
+//! write may be on the disk, in any order: the directory may lead to nowhere for rows that were on the disk long before, and some
+//! versions of HDF5 crash or hang on such a file. Beside `NAME.h5` lies `NAME.journal`, which only grows. Before every checkpoint it
+//! gets the new rows: small ones themselves, large ones (frames) as the place of their bytes in the trajectory, where
+//! HDF5 never moves or rewrites them, and a checksum; then the length of the trajectory and a seal with the number of rows, and all is
+//! forced to the disk. From a seal and the bytes of the old file the trajectory is made anew ([`super::resume`]), every row checked.
+//!
+//! **The rule.** Rows of a checkpoint are judged in this order:
+//!
+//! 1. *The journal is the judge of rows.* The first of its seals that has at least the rows of the checkpoint says what they are; rows and
+//!    tables behind those of the checkpoint are passed over. It is the journal of a trajectory if every large row that it names up to there
+//!    is in that file, byte for byte. What is whole in it is believed; what comes behind the first damage does not exist.
+//! 2. *HDF5 is asked only about a file that was closed in order*: the last record of the journal says so, or a mark behind the end of the
+//!    file ([`super::closing`]), whether the journal is good or not. Both are taken away, and that is on the disk, before the file is written
+//!    again. If the journal and the file agree, it is gone on with in place; if the journal is damaged, older, or of other bytes, HDF5
+//!    reads the rows. About a file without a journal nobody else can be asked.
+//! 3. *All that is needed is verified, of all replicas, before the first write* (`Standing`, `Resume`).
+//! 4. *Nothing that may be the only good one is removed.* A new trajectory takes the name of the old one when it and its journal
+//!    are on the disk; from that rename on its journal is kept, whatever fails. Which of two journals belongs to the trajectory, the bytes
+//!    of its rows tell. An error of the system is an error, and never an answer.
 //!
 //! Format: the line `vitrion-journal 1`, then records: length of the contents (u32), checksum (u32), contents (postcard of
 //! [`Record`]). Numbers are little-endian; rows of numbers have the byte order of the machine. The checksum is CRC-32 over the checksum of the
-//! record before and the contents, so that records lost, exchanged or torn are found.
+//! record before and the contents, so that records lost, exchanged or torn are found. Journals of earlier versions have neither `Length` nor
+//! `Closed`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read as _};
@@ -19,7 +34,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::elements::Elements;
-use super::raw_chunks::{Place, place};
+use super::raw_chunks::{self, Place};
 use super::series::Rows;
 use super::writer::{Counts, Header, Table};
 use super::{H5mdError, Provenance, Stage, system_error, write_error};
@@ -73,6 +88,10 @@ pub(super) enum Record {
     Table { stage: String, table: Table },
     /// All rows up to these numbers are above.
     Seal(Counts),
+    /// Bytes of the trajectory at the next seal.
+    Length(u64),
+    /// The trajectory, of so many bytes, was closed in order. Nothing of ours was written to it since, or this would be gone.
+    Closed(u64),
 }
 
 /// Path of the journal of a trajectory.
@@ -111,15 +130,17 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Goes on behind a seal; what is after it goes.
-    pub fn reopen(path: &Path, found: &Found, sealed: &Counts) -> Self {
-        let seal = Some(sealed.clone());
-        let (length, chain) = (found.end, found.chain);
-        Self { path: path.to_path_buf(), length, chain, seal, sealed: sealed.clone() }
+    /// Goes on behind a seal; what is after it goes, and is gone from the disk when this returns.
+    pub fn reopen(path: &Path, found: &Found) -> Result<Self, H5mdError> {
+        let failed = || system_error(path, "its journal");
+        let file = OpenOptions::new().write(true).open(path).map_err(failed())?;
+        file.set_len(found.end).and_then(|()| file.sync_all()).map_err(failed())?;
+        let (length, chain, sealed) = (found.end, found.chain, found.seal.clone());
+        Ok(Self { path: path.to_path_buf(), length, chain, seal: Some(sealed.clone()), sealed })
     }
 
-    /// Writes the rows since the last seal and a seal, and waits for the disk. `elements` are flushed, `tables` are the stress
-    /// correlations since the last seal.
+    /// Writes the rows since the last seal and a seal; [`Self::force`] puts them on the disk. `elements` are flushed, `tables` are the
+    /// stress correlations since the last seal.
     pub fn seal<'a>(
         &mut self,
         trajectory: &Path,
@@ -135,6 +156,7 @@ impl Journal {
         let failed = || system_error(&path, "its journal");
         let file = OpenOptions::new().write(true).open(&path).map_err(failed())?;
         let data = File::open(trajectory).map_err(system_error(trajectory, "its journal"))?;
+        let bytes = data.metadata().map_err(system_error(trajectory, "its journal"))?.len();
         // What an interrupted seal left.
         file.set_len(self.length).map_err(failed())?;
         for (series, group, rows) in elements.series() {
@@ -144,11 +166,26 @@ impl Journal {
         for (stage, table) in tables {
             self.append(&file, &Record::Table { stage: stage.clone(), table: table.clone() })?;
         }
+        self.append(&file, &Record::Length(bytes))?;
         self.append(&file, &Record::Seal(counts.clone()))?;
-        file.sync_all().map_err(failed())?;
         self.sealed = counts.clone();
         self.seal = Some(counts.clone());
+        elements.series().iter().for_each(|(_, _, rows)| rows.note_written());
         Ok(())
+    }
+
+    /// Says that the trajectory is closed and on the disk, and has so many bytes without the mark behind its end.
+    pub fn close(&mut self, bytes: u64) -> Result<(), H5mdError> {
+        let path = self.path.clone();
+        let failed = || system_error(&path, "its journal");
+        let file = OpenOptions::new().write(true).open(&path).map_err(failed())?;
+        self.append(&file, &Record::Closed(bytes))?;
+        file.sync_all().map_err(failed())
+    }
+
+    /// Checksum of the last record.
+    pub fn chain(&self) -> u32 {
+        self.chain
     }
 
     fn append_rows(
@@ -198,8 +235,15 @@ impl Journal {
 
 /// The place of a row's bytes, and their checksum as they lie in the file.
 fn chunk(rows: &dyn Rows, data: &File, row: usize) -> hdf5::Result<Chunk> {
-    let place = place(rows.dataset(), row)?
-        .ok_or_else(|| format!("row {row} of {} was never written", rows.dataset().name()))?;
+    let dataset = rows.dataset();
+    // Not one that was written and is gone again.
+    if let Some(written) = rows.written(row)
+        && raw_chunks::size(dataset, row)? > 0
+        && let Some(chunk) = written.find(data)
+    {
+        return Ok(chunk);
+    }
+    let place = raw_chunks::place(dataset, row)?;
     let bytes = read(data, &place).map_err(|e| e.to_string())?;
     Ok(Chunk { place, checksum: crc32fast::hash(&bytes) })
 }
@@ -219,70 +263,161 @@ fn chained(before: u32, contents: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Where a seal is.
+/// A seal that has the rows of a checkpoint.
 pub(super) struct Found {
     pub begin: Begin,
+    /// Its rows.
+    pub seal: Counts,
     /// First byte behind it.
     end: u64,
     /// Its checksum.
-    chain: u32,
-    /// Whether nothing is behind it.
-    pub last: bool,
-    /// Bytes that the trajectory has at least.
+    pub chain: u32,
+    /// The rows of the last seal.
+    pub last: Counts,
+    /// Bytes of the trajectory when it was closed in order, if that is the last that the journal says.
+    pub closed: Option<u64>,
+    /// Checksum of the last record.
+    pub last_chain: u32,
+    /// Whether nothing but an orderly end is behind the seal.
+    pub at_end: bool,
+    /// Bytes that the trajectory has at least, for the rows of the checkpoint.
     pub reach: u64,
+    /// Bytes of the rows of the checkpoint in the trajectory, large ones as they lie there.
+    pub bytes: u64,
+    /// Bytes that the trajectory had, if the seal says so.
+    pub length: Option<u64>,
 }
 
-/// Looks for the first seal of these rows, with the stress correlations of `counts` at least. None where the journal, as far as it is whole, has none; the text says what it has instead.
+/// Looks for the first seal that has these rows and stress correlations. None where the journal, as far as it is whole, has none; the text
+/// says what it has instead.
 pub(super) fn find(path: &Path, counts: &Counts) -> Result<Result<Found, String>, H5mdError> {
-    let mut records = Records::open(path)?;
+    let mut records = match Records::open(path)? {
+        Ok(records) => records,
+        Err(text) => return Ok(Err(text)),
+    };
     let Some(Record::Begin(begin)) = records.next()? else {
         return Ok(Err("its journal has no beginning".to_string()));
     };
     if begin.layout != LAYOUT {
         return Ok(Err(format!("its journal is of files with other filters ({})", begin.layout)));
     }
-    let (mut last, mut reach) = (None, 0);
+    let mut begin = Some(*begin);
+    let (mut found, mut last) = (None::<Found>, Counts::default());
+    let (mut reach, mut bytes, mut length, mut closed) = (0, 0, None, None);
     while let Some(record) = records.next()? {
-        if let Record::Chunks { chunks, .. } = &record {
-            let ends = chunks.iter().map(|chunk| chunk.place.offset.saturating_add(chunk.place.size));
-            reach = ends.fold(reach, u64::max);
+        closed = None;
+        match record {
+            Record::Chunks { series, first, chunks } if found.is_none() => {
+                for chunk in chunks.iter().take(within(counts, &series, first, chunks.len())) {
+                    reach = reach.max(chunk.place.offset.saturating_add(chunk.place.size));
+                    bytes += chunk.place.size;
+                }
+            }
+            Record::Rows { bytes: rows, .. } if found.is_none() => bytes += rows.len() as u64,
+            Record::Length(bytes) => length = Some(bytes),
+            Record::Closed(bytes) => closed = Some(bytes),
+            Record::Seal(seal) => {
+                if let Some(begin) = begin.take_if(|_| seal.has_rows_of(counts)) {
+                    let (end, chain) = (records.at, records.chain);
+                    let (last, last_chain, closed) = (Counts::default(), 0, None);
+                    let seal = seal.clone();
+                    found = Some(Found {
+                        begin,
+                        seal,
+                        end,
+                        chain,
+                        last,
+                        closed,
+                        last_chain,
+                        at_end: false,
+                        reach,
+                        bytes,
+                        length,
+                    });
+                }
+                last = seal;
+            }
+            _ => {}
         }
-        let Record::Seal(sealed) = record else { continue };
-        if sealed.has_rows_of(counts) {
-            let (end, chain) = (records.at, records.chain);
-            let last = end == records.length;
-            return Ok(Ok(Found { begin: *begin, end, chain, last, reach }));
-        }
-        last = Some(sealed);
     }
-    let has = last.map_or(0, |sealed| sealed.frames);
-    Ok(Err(format!("its journal is whole up to {has} frames")))
+    Ok(match found {
+        Some(found) => {
+            let at_end = records.at == records.length
+                && (records.at == found.end || closed.is_some() && found.seal == last);
+            Ok(Found { last, closed, last_chain: records.chain, at_end, ..found })
+        }
+        None => Err(format!("its journal is whole up to {} frames", last.frames)),
+    })
 }
 
-/// Whether the journal of a trajectory has ever sealed a row: whether there was a checkpoint after the beginning of the run. None
-/// without a journal that can be read.
-pub fn holds_sealed_rows(trajectory: &Path) -> Option<bool> {
-    let mut records = Records::open(&path_of(trajectory)).ok()?;
-    while let Some(record) = records.next().ok()? {
-        if matches!(record, Record::Seal(counts) if counts.rows_in_all() > 0) {
-            return Some(true);
-        }
-    }
-    Some(false)
+/// How many of so many rows of a series, from `first` on, are among those of a checkpoint.
+fn within(counts: &Counts, series: &str, first: u64, rows: usize) -> usize {
+    let wanted = counts.rows_of(series).unwrap_or(usize::MAX);
+    wanted.saturating_sub(usize::try_from(first).unwrap_or(usize::MAX)).min(rows)
 }
 
-/// Reads the records up to the seal that was found.
+/// What a journal says of a run without a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeforeCheckpoint {
+    /// Nothing but the header was ever written.
+    Nothing,
+    /// There are rows, or there may be.
+    Rows,
+    /// There is no journal.
+    NoJournal,
+}
+
+/// Whether a trajectory may hold rows, says its journal. The first checkpoint comes after the first seal and before the first row, and the
+/// seal says how long the trajectory was.
+pub fn before_checkpoint(trajectory: &Path) -> BeforeCheckpoint {
+    let path = path_of(trajectory);
+    if path.symlink_metadata().is_err() {
+        return BeforeCheckpoint::NoJournal;
+    }
+    let look = || -> Option<bool> {
+        let mut records = Records::open(&path).ok()?.ok()?;
+        let (mut sealed, mut length) = (false, None);
+        while let Some(record) = records.next().ok()? {
+            match record {
+                Record::Begin(_) => {}
+                Record::Seal(counts) if counts.rows_in_all() == 0 => sealed = true,
+                Record::Length(bytes) => length = Some(bytes),
+                _ => return Some(true),
+            }
+        }
+        // Of earlier versions: nobody knows.
+        let grown = || Some(std::fs::metadata(trajectory).ok()?.len() != length?);
+        if sealed { grown() } else { Some(false) }
+    };
+    match look() {
+        Some(false) => BeforeCheckpoint::Nothing,
+        _ => BeforeCheckpoint::Rows,
+    }
+}
+
+/// Reads the records up to the seal that was found, those of rows cut where the rows of the checkpoint end, and only the stress
+/// correlations that it has.
 pub(super) fn replay(
     path: &Path,
     found: &Found,
+    counts: &Counts,
     take: &mut dyn FnMut(Record) -> Result<(), H5mdError>,
 ) -> Result<(), H5mdError> {
-    let mut records = Records::open(path)?;
+    let mut records = Records::open(path)?.map_err(|text| damaged(path, &text))?;
     while records.at < found.end {
-        match records.next()? {
-            Some(record) => take(record)?,
-            // It was whole a moment ago.
-            None => return Err(damaged(path, "it changes while it is read")),
+        // It was whole a moment ago.
+        let record = records.next()?.ok_or_else(|| damaged(path, "it changes while it is read"))?;
+        match record {
+            Record::Chunks { series, first, mut chunks } => {
+                chunks.truncate(within(counts, &series, first, chunks.len()));
+                take(Record::Chunks { series, first, chunks })?;
+            }
+            Record::Rows { series, first, bytes } => take(Record::Rows { series, first, bytes })?,
+            // That of a stage whose end has moved is not wanted.
+            Record::Table { stage, table } if counts.stress_correlations.contains(&stage) => {
+                take(Record::Table { stage, table })?;
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -302,15 +437,18 @@ struct Records {
 }
 
 impl Records {
-    fn open(path: &Path) -> Result<Self, H5mdError> {
+    /// The text says why a file is no journal; errors are those of the system.
+    fn open(path: &Path) -> Result<Result<Self, String>, H5mdError> {
         let failed = |e: io::Error| damaged(path, &e.to_string());
         let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
         let length = file.get_ref().metadata().map_err(failed)?.len();
         let mut magic = [0; MAGIC.len()];
-        if file.read_exact(&mut magic).is_err() || magic != MAGIC {
-            return Err(damaged(path, "it does not begin as a journal"));
+        match file.read_exact(&mut magic) {
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(failed(error)),
+            Ok(()) if magic == MAGIC => {}
+            _ => return Ok(Err("its journal does not begin as one".to_string())),
         }
-        Ok(Self { path: path.to_path_buf(), file, length, at: MAGIC.len() as u64, chain: 0 })
+        Ok(Ok(Self { path: path.to_path_buf(), file, length, at: MAGIC.len() as u64, chain: 0 }))
     }
 
     /// The next record; none at the end of what is whole.

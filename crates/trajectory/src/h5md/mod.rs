@@ -28,6 +28,7 @@
 //! of NaN, and [`reader::TrajectoryReader`] leaves it out.
 
 mod boxes;
+mod closing;
 mod elements;
 mod groups;
 mod identity;
@@ -56,10 +57,11 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use groups::{GroupSummary, groups_in};
-pub use journal::holds_sealed_rows;
+pub use journal::{BeforeCheckpoint, before_checkpoint};
 pub use plain::{PlainHeader, PlainWriter};
 pub use provenance::{Extension, Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
+pub use resume::{Resume, Standing, Watch};
 pub use summary::Summary;
 pub use thermo::{QUANTITIES, Quantity};
 pub use writer::{Column, Counts, Frame, Header, Table, TrajectoryWriter};
@@ -105,6 +107,12 @@ pub enum H5mdError {
         path: PathBuf,
         /// What is wrong with it.
         found: String,
+    },
+    /// It was asked to stop while a trajectory was verified or made anew.
+    #[error("{}: stopped before the run went on; nothing that was there is changed", path.display())]
+    Stopped {
+        /// The file.
+        path: PathBuf,
     },
     /// The file cannot be opened.
     #[error("{}: cannot be opened: {reason}; {remedy}", path.display())]
@@ -172,6 +180,17 @@ fn write_error<'a>(path: &'a Path, what: &'a str) -> impl FnOnce(hdf5::Error) ->
             };
         H5mdError::Write { path: path.to_path_buf(), what: what.to_string(), reason, remedy }
     }
+}
+
+/// A name that nothing has: this one, or with the first free number.
+pub(crate) fn free_name(path: &Path) -> PathBuf {
+    let numbered = (2..).map(|number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    });
+    let mut names = std::iter::once(path.to_path_buf()).chain(numbered);
+    names.find(|name| name.symlink_metadata().is_err()).unwrap_or_else(|| path.to_path_buf())
 }
 
 fn system_error<'a>(path: &'a Path, what: &'a str) -> impl FnOnce(std::io::Error) -> H5mdError + 'a {

@@ -1,5 +1,6 @@
 //! Datasets that grow along their first dimension, and small helpers for attributes.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use hdf5::types::VarLenUnicode;
@@ -8,10 +9,12 @@ use hdf5::{
 };
 use ndarray::{ArrayViewD, IxDyn};
 
-use super::raw_chunks;
+use super::raw_chunks::{self, Written};
 
 /// Rows of a small dataset that share a chunk: 8 KiB of f64.
 const SMALL_CHUNK: usize = 1024;
+/// Bytes of a chunk of small rows, at most.
+pub(super) const SMALL_CHUNK_BYTES: usize = 16384;
 /// Rows of this many bytes or more are compressed, each in a chunk of its own.
 const LARGE_ROW: usize = 2048;
 
@@ -19,6 +22,8 @@ const LARGE_ROW: usize = 2048;
 pub(super) struct Series<T> {
     dataset: Dataset,
     row: Vec<usize>,
+    /// Large rows that were written since the last seal, in their order, where that is noted.
+    written: RefCell<Option<Vec<Written>>>,
     element: std::marker::PhantomData<T>,
 }
 
@@ -34,20 +39,44 @@ pub(super) trait Rows {
     }
     /// Rows, in the byte order of this machine.
     fn read_bytes(&self, rows: Range<usize>) -> hdf5::Result<Vec<u8>>;
-    /// Writes what [`Self::read_bytes`] gave.
-    fn write_bytes(&self, at: usize, bytes: &[u8]) -> hdf5::Result<()>;
+    /// Writes the first rows of what [`Self::read_bytes`] gave, up to row `end`.
+    fn write_bytes(&self, at: usize, bytes: &[u8], end: usize) -> hdf5::Result<()>;
     /// Puts a chunk that lay in another file, with the same filters, in the place of a row: the next one.
-    fn put_chunk(&self, row: usize, filters: u32, bytes: &[u8]) -> hdf5::Result<()> {
-        let mut shape = self.dataset().shape();
-        if let Some(rows) = shape.first_mut() {
-            *rows = row + 1;
-        }
-        self.dataset().resize(shape)?;
-        raw_chunks::put(self.dataset(), row, filters, bytes)
+    fn put_chunk(&self, row: usize, filters: u32, bytes: &[u8]) -> hdf5::Result<()>;
+    /// The first row that was never written, though it is among the first `rows`: HDF5 fills those, without a word. A row that cannot be
+    /// read is an error.
+    fn first_unwritten(&self, rows: usize) -> hdf5::Result<Option<usize>>;
+    /// Where a large row that was written since the last seal can be found.
+    fn written(&self, row: usize) -> Option<Written>;
+    /// Begins to note where rows are written, or, after a seal, begins anew.
+    fn note_written(&self);
+}
+
+/// Numbers of which one is never written, but stands for what was not.
+pub(super) trait Number: H5Type + bytemuck::Pod {
+    /// Whether this is the one.
+    fn is_missing(self) -> bool;
+}
+
+impl Number for i64 {
+    fn is_missing(self) -> bool {
+        self < 0
     }
 }
 
-impl<T: H5Type + bytemuck::Pod> Rows for Series<T> {
+impl Number for f32 {
+    fn is_missing(self) -> bool {
+        self.is_nan()
+    }
+}
+
+impl Number for f64 {
+    fn is_missing(self) -> bool {
+        self.is_nan()
+    }
+}
+
+impl<T: Number> Rows for Series<T> {
     fn dataset(&self) -> &Dataset {
         &self.dataset
     }
@@ -60,11 +89,53 @@ impl<T: H5Type + bytemuck::Pod> Rows for Series<T> {
         Ok(bytemuck::cast_slice(&self.read(rows)?).to_vec())
     }
 
-    fn write_bytes(&self, at: usize, bytes: &[u8]) -> hdf5::Result<()> {
+    fn write_bytes(&self, at: usize, bytes: &[u8], end: usize) -> hdf5::Result<()> {
         if !bytes.len().is_multiple_of(self.row_bytes().max(1)) {
             return Err(format!("{} bytes are no rows of {}", bytes.len(), self.dataset.name()).into());
         }
-        self.write(at, &bytemuck::pod_collect_to_vec::<u8, T>(bytes))
+        let wanted = end.saturating_sub(at) * self.row_bytes();
+        if wanted == 0 {
+            return Ok(());
+        }
+        self.write(at, &bytemuck::pod_collect_to_vec::<u8, T>(&bytes[..wanted.min(bytes.len())]))
+    }
+
+    fn put_chunk(&self, row: usize, filters: u32, bytes: &[u8]) -> hdf5::Result<()> {
+        let begin = self.dataset.file()?.size();
+        let mut shape = self.dataset.shape();
+        if let Some(rows) = shape.first_mut() {
+            *rows = row + 1;
+        }
+        self.dataset.resize(shape)?;
+        raw_chunks::put(&self.dataset, row, filters, bytes)?;
+        let end = self.dataset.file()?.size();
+        self.note(Written::new(row, begin..end, filters, bytes));
+        Ok(())
+    }
+
+    fn first_unwritten(&self, rows: usize) -> hdf5::Result<Option<usize>> {
+        // In files of earlier versions, too, every chunk of a large row is one row.
+        let chunk = self.dataset.chunk().and_then(|c| c.first().copied()).unwrap_or(1).max(1);
+        for first in (0..rows).step_by(chunk) {
+            if raw_chunks::size(&self.dataset, first)? == 0 {
+                return Ok(Some(first));
+            }
+            let values = self.read(first..rows.min(first + chunk))?;
+            if let Some(at) = values.iter().position(|value| value.is_missing()) {
+                return Ok(Some(first + at / self.row_elements().max(1)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn written(&self, row: usize) -> Option<Written> {
+        let written = self.written.borrow();
+        let rows = written.as_ref()?;
+        rows.binary_search_by_key(&row, |written| written.row).ok().map(|index| rows[index])
+    }
+
+    fn note_written(&self) {
+        *self.written.borrow_mut() = Some(Vec::new());
     }
 }
 
@@ -79,7 +150,7 @@ impl<T: H5Type> Series<T> {
         let bytes = row.iter().product::<usize>() * std::mem::size_of::<T>();
         let large = bytes >= LARGE_ROW;
         // Small rows: in place, uncompressed, up to 16 KiB a chunk. Large rows: one chunk each, written once.
-        let rows = if large { 1 } else { SMALL_CHUNK.min(16384 / bytes.max(1)).max(1) };
+        let rows = if large { 1 } else { SMALL_CHUNK.min(SMALL_CHUNK_BYTES / bytes.max(1)).max(1) };
         let mut chunk = vec![rows];
         chunk.extend_from_slice(row);
         let mut builder = group.new_dataset_builder().chunk(chunk).fill_value(missing);
@@ -94,14 +165,19 @@ impl<T: H5Type> Series<T> {
         if !unit.is_empty() {
             attribute(&dataset, "unit", unit)?;
         }
-        Ok(Self { dataset, row: row.to_vec(), element: std::marker::PhantomData })
+        Ok(Self {
+            dataset,
+            row: row.to_vec(),
+            written: RefCell::default(),
+            element: std::marker::PhantomData,
+        })
     }
 
     /// Opens an existing series.
     pub fn open(group: &Group, name: &str) -> hdf5::Result<Self> {
         let dataset = group.dataset(name)?;
         let row = dataset.shape().get(1..).unwrap_or_default().to_vec();
-        Ok(Self { dataset, row, element: std::marker::PhantomData })
+        Ok(Self { dataset, row, written: RefCell::default(), element: std::marker::PhantomData })
     }
 
     /// Rows in the file.
@@ -127,7 +203,23 @@ impl<T: H5Type> Series<T> {
             return Ok(());
         }
         let view = ArrayViewD::from_shape(IxDyn(&shape(rows)), data)?;
-        self.dataset.write_slice(view, rows_of(&self.dataset, at..at + rows))
+        let begin = self.dataset.file()?.size();
+        self.dataset.write_slice(view, rows_of(&self.dataset, at..at + rows))?;
+        if self.row_elements() * size_of::<T>() >= LARGE_ROW && self.written.borrow().is_some() {
+            for row in at..at + rows {
+                let (filters, bytes) = raw_chunks::bytes(&self.dataset, row)?;
+                let end = self.dataset.file()?.size();
+                self.note(Written::new(row, begin..end, filters, &bytes));
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self, row: Written) {
+        if let Some(written) = self.written.borrow_mut().as_mut() {
+            written.truncate(written.partition_point(|earlier| earlier.row < row.row));
+            written.push(row);
+        }
     }
 
     /// Makes room for `rows` rows without writing them.

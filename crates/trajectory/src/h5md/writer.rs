@@ -11,8 +11,10 @@ use vitrion_core::cell::Cell;
 use vitrion_core::observe::multi_tau::StressCorrelation;
 use vitrion_core::topology::Topology;
 
+use super::closing::Closing;
 use super::elements::{Elements, Windows, write_table};
 use super::journal::{self, Begin, Journal};
+use super::series::SMALL_CHUNK_BYTES;
 use super::thermo::QUANTITIES;
 use super::{H5mdError, Provenance, Stage, options, system_error, write_error};
 
@@ -109,6 +111,8 @@ pub struct Counts {
 
 /// Unit of a product of two pressures.
 const SQUARE: &str = "u+2 Angstrom-2 ps-4";
+/// Files that are forced to the disk at the same time.
+const AT_ONCE: usize = 16;
 /// Rows of thermo that wait in memory until the next flush.
 const THERMO_BUFFER: usize = 256;
 
@@ -135,7 +139,7 @@ impl TrajectoryWriter {
             return Err(H5mdError::Exists { path: path.to_path_buf() });
         }
         check_stages(path, &header.stages)?;
-        let mut options = options();
+        let mut options = writing();
         // A node of a chunk index has twice this many entries; one that never fills never splits (see the module's text).
         // 2048 entries take 98 KiB a dataset, so longer trajectories accept the splits.
         options
@@ -175,6 +179,7 @@ impl TrajectoryWriter {
         header: &Header,
         journal: Journal,
     ) -> Self {
+        elements.series().iter().for_each(|(_, _, rows)| rows.note_written());
         Self {
             path: path.to_path_buf(),
             file,
@@ -357,27 +362,37 @@ impl TrajectoryWriter {
 
     /// [`Self::flush`], seals the journal, and waits for the disk: it survives a power failure. Returns what a checkpoint keeps.
     pub fn sync(&mut self) -> Result<Counts, H5mdError> {
-        self.flush()?;
-        self.force()?;
-        self.journal.seal(&self.path, &self.elements, self.unsealed.iter(), &self.counts)?;
-        self.unsealed.clear();
+        Self::sync_all(std::slice::from_mut(self))?;
         Ok(self.counts())
+    }
+
+    /// [`Self::sync`] of many files, which wait for the disk together.
+    pub fn sync_all(writers: &mut [Self]) -> Result<(), H5mdError> {
+        writers.iter_mut().try_for_each(Self::flush)?;
+        // Rows before the journals that name them.
+        together(writers.iter().map(|writer| writer.path.as_path()))?;
+        for writer in &mut *writers {
+            writer.journal.seal(&writer.path, &writer.elements, writer.unsealed.iter(), &writer.counts)?;
+        }
+        together(writers.iter().map(|writer| writer.journal.path.as_path()))?;
+        writers.iter_mut().for_each(|writer| writer.unsealed.clear());
+        Ok(())
     }
 
     /// Marks the file as complete and closes it.
     pub fn finish(mut self) -> Result<Counts, H5mdError> {
         self.sync()?;
-        // The mark reaches the disk after everything that it is a mark of.
         self.mark_closed(true)?;
-        self.force()?;
-        Ok(self.counts())
-    }
-
-    /// Waits for the disk.
-    pub(super) fn force(&self) -> Result<(), H5mdError> {
-        std::fs::File::open(&self.path)
-            .and_then(|file| file.sync_all())
-            .map_err(system_error(&self.path, "to the disk"))
+        let Self { path, file, elements, counts, mut journal, .. } = self;
+        drop(elements);
+        file.close().map_err(write_error(&path, "its end"))?;
+        force(&path)?;
+        // The marks of an orderly end reach the disk after everything that they are marks of.
+        let failed = || system_error(&path, "the mark of an orderly end");
+        let length = std::fs::metadata(&path).map_err(failed())?.len();
+        journal.close(length)?;
+        Closing::write(&path, journal.chain()).map_err(failed())?;
+        Ok(counts)
     }
 
     pub(super) fn mark_closed(&self, closed: bool) -> Result<(), H5mdError> {
@@ -388,6 +403,37 @@ impl TrajectoryWriter {
             .and_then(|()| self.file.flush())
             .map_err(write_error(&self.path, "the mark of an orderly end"))
     }
+}
+
+/// How files are opened for writing: with room for one chunk of small rows a dataset. Large rows are written through.
+pub(super) fn writing() -> hdf5::FileBuilder {
+    let mut options = options();
+    // The number of slots and the weight are those of the library.
+    options.fapl().chunk_cache(521, 2 * SMALL_CHUNK_BYTES, 0.75);
+    options
+}
+
+/// Waits for the disk.
+pub(super) fn force(path: &Path) -> Result<(), H5mdError> {
+    std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(system_error(path, "to the disk"))
+}
+
+/// Waits for the disk with several files at a time: a disk that is far away answers them together.
+fn together<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<(), H5mdError> {
+    let paths: Vec<&Path> = paths.collect();
+    let Some(share) = std::num::NonZero::new(paths.len().div_ceil(AT_ONCE)) else { return Ok(()) };
+    if paths.len() == 1 {
+        return force(paths[0]);
+    }
+    std::thread::scope(|scope| {
+        let force_all = |paths: &[&Path]| paths.iter().try_for_each(|path| force(path));
+        let threads: Vec<_> =
+            paths.chunks(share.get()).map(|paths| scope.spawn(move || force_all(paths))).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
 }
 
 /// Renames, without replacing a file that has appeared meanwhile.

@@ -167,6 +167,7 @@ fn child_writes_until_killed() {
         time: 0.0,
         backend: "none".to_string(),
         hardware: None,
+        start_sha256: None,
     };
     for index in writer.counts().frames as u64..KILLED_FRAMES {
         append(&mut writer, index).unwrap();

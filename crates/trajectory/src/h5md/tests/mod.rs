@@ -1,5 +1,6 @@
 mod crashes;
 mod power_cuts;
+mod resumes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
