@@ -9,6 +9,7 @@ use vitrion_trajectory::checkpoint::read_header;
 use vitrion_trajectory::h5md::{QUANTITIES, TrajectoryReader};
 
 mod candidates;
+mod directories;
 
 use super::*;
 use crate::observer::{Progress, StageSummary};

@@ -21,11 +21,12 @@
 //! Every number has a `unit` attribute. Time-dependent elements share one `step` and one `time` by hard links. The group that
 //! comes first in the alphabet is `all`, the only one that some readers look at.
 //!
-//! **Kills.** Frames are flushed one by one in the default (oldest) file format, which needs no repair after a kill. A chunk
-//! of a compressed dataset is one frame, so it is written once and never moved; chunks of small datasets are uncompressed and
-//! rewritten in place. The chunk index is sized for the number of frames to come, so that its nodes do not split. Flushed
-//! frames therefore stay readable whenever the process dies; of a frame that was just being written, readers may see a row
-//! of NaN, and [`reader::TrajectoryReader`] leaves it out.
+//! **Kills.** Frames are flushed one by one in the default (oldest) file format. A chunk of a compressed dataset is one frame, so it is
+//! written once and never moved; chunks of small datasets are uncompressed and rewritten in place. The chunk index is sized for the
+//! number of frames to come, so that its nodes do not split. A process that dies between two flushes leaves a file that opens with all of its
+//! frames. One that dies within a flush may leave a directory that is ahead of its file: of the frame that was being written readers may see a
+//! row of NaN, and [`reader::TrajectoryReader`] leaves it out; or HDF5 refuses the last rows, or all of the file, until the run goes
+//! on. That does not ask HDF5: what a checkpoint counts is found by the journal ([`journal`]), after a kill and after a power cut.
 
 mod boxes;
 mod closing;

@@ -97,20 +97,22 @@ fn call(what: &str, function: impl FnOnce() -> herr_t) -> hdf5::Result<()> {
 }
 
 /// Bytes of the chunk that begins with `row`; 0 if nothing was ever written there.
-#[allow(unsafe_code)] // A function of the C library.
 pub(super) fn size(dataset: &Dataset, row: usize) -> hdf5::Result<u64> {
+    // Some versions of the library take a chunk that is not there for an error.
+    stored(dataset, row).or_else(|_| Ok(look_up(dataset, row)?.map_or(0, |place| place.size)))
+}
+
+/// Bytes of the chunk that begins with `row`, which is there; it reaches the file first.
+#[allow(unsafe_code)] // A function of the C library.
+fn stored(dataset: &Dataset, row: usize) -> hdf5::Result<u64> {
     let corner = corner(dataset, row);
     let mut size: hsize_t = 0;
-    let known = call("the size of a row", || {
+    call("the size of a row", || {
         // SAFETY: the identifier is that of an open dataset, `corner` has as many numbers as it has dimensions, and `size` lives
         // and is of the type that the function writes.
         unsafe { H5Dget_chunk_storage_size(dataset.id(), corner.as_ptr(), &raw mut size) }
-    });
-    match known {
-        Ok(()) => Ok(size),
-        // Some versions of the library take a chunk that is not there for an error.
-        Err(_) => Ok(look_up(dataset, row)?.map_or(0, |place| place.size)),
-    }
+    })?;
+    Ok(size)
 }
 
 /// The chunk of `row` as it lies in the file, with the filters that were left out for it. What the library holds back of it reaches the file
@@ -118,7 +120,7 @@ pub(super) fn size(dataset: &Dataset, row: usize) -> hdf5::Result<u64> {
 #[allow(unsafe_code)] // A function of the C library.
 pub(super) fn bytes(dataset: &Dataset, row: usize) -> hdf5::Result<(u32, Vec<u8>)> {
     let corner = corner(dataset, row);
-    let size = size(dataset, row)?;
+    let size = stored(dataset, row)?;
     if size == 0 {
         return Err(never_written(dataset, row));
     }

@@ -103,9 +103,9 @@ impl Standing {
         };
         match why {
             None => through_hdf5(),
-            Some(_) if closed => through_hdf5().or_else(|error| match (error, why) {
-                (stopped @ H5mdError::Stopped { .. }, _) => Err(stopped),
-                (error, why) => Err(why.unwrap_or(error)),
+            Some(_) if closed => through_hdf5().map_err(|error| match (error, why) {
+                (stopped @ H5mdError::Stopped { .. }, _) => stopped,
+                (error, why) => why.unwrap_or(error),
             }),
             Some(why) => Err(why),
         }

@@ -375,7 +375,9 @@ impl TrajectoryWriter {
             writer.journal.seal(&writer.path, &writer.elements, writer.unsealed.iter(), &writer.counts)?;
         }
         together(writers.iter().map(|writer| writer.journal.path.as_path()))?;
-        writers.iter_mut().for_each(|writer| writer.unsealed.clear());
+        for writer in writers {
+            writer.unsealed.clear();
+        }
         Ok(())
     }
 

@@ -109,7 +109,8 @@ fn cut(times: u64) {
     let (mut unreadable, mut other) = (0, 0);
     for number in 0..times {
         let mut dice = Dice(number);
-        let interval = &intervals[dice.next(intervals.len())];
+        let index = dice.next(intervals.len());
+        let interval = &intervals[index];
         for (name, versions) in &interval.files {
             std::fs::write(directory.path().join(name), torn(versions, &mut dice)).unwrap();
         }
@@ -118,18 +119,24 @@ fn cut(times: u64) {
             Ok(reader) if reader.frames() < interval.counts.frames => other += 1,
             Ok(_) => {}
         }
-        let resumed = TrajectoryWriter::reopen(&path, &header(), &interval.counts)
+        // The checkpoint of this interval, or, if that is lost, the one before.
+        let counts = &intervals[index - dice.next(2).min(index)].counts;
+        let resumed = TrajectoryWriter::reopen(&path, &header(), counts)
             .unwrap_or_else(|error| panic!("cut {number}: {error}"));
-        assert_eq!(resumed.counts(), interval.counts, "cut {number}");
+        assert_eq!(&resumed.counts(), counts, "cut {number}");
         if number % 3 == 0 {
             // A second cut, after the resume.
             let mut again = Vec::new();
             watched(&path, resumed, &mut again);
-            let interval = &again[dice.next(again.len())];
+            let index = dice.next(again.len());
+            let interval = &again[index];
             for (name, versions) in &interval.files {
                 std::fs::write(directory.path().join(name), torn(versions, &mut dice)).unwrap();
             }
-            let resumed = TrajectoryWriter::reopen(&path, &header(), &interval.counts)
+            // The one before may be of before the resume.
+            let before = if index == 0 { counts } else { &again[index - 1].counts };
+            let counts = if dice.next(2) == 0 { &interval.counts } else { before };
+            let resumed = TrajectoryWriter::reopen(&path, &header(), counts)
                 .unwrap_or_else(|error| panic!("second cut {number}: {error}"));
             run(resumed, FRAMES);
         } else {

@@ -51,7 +51,9 @@ fn restore(path: &Path, files: &[(PathBuf, Vec<u8>)]) {
     for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
-    files.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    for (path, bytes) in files {
+        std::fs::write(path, bytes).unwrap();
+    }
 }
 
 fn flip(path: &Path, at: u64) {
@@ -405,7 +407,7 @@ fn a_file_closed_in_order_is_gone_on_with_in_place() {
     std::fs::write(path.with_extension("journal"), &journal[..last]).unwrap();
     closing::Closing::read(&path).unwrap().unwrap().remove(&path).unwrap();
     let before = inode();
-    drop(reopen(&path, &counts).unwrap());
+    reopen(&path, &counts).unwrap().finish().unwrap();
     assert_ne!(inode(), before);
     assert_same_contents(&path, &whole);
 }
