@@ -157,7 +157,8 @@ fn kill_and_compare(kills: u32, duration: &str) {
     println!(
         "{done} kills, {refused} files refused until the run went on, both replicas equal the run that was never killed"
     );
-    assert!(4 * refused <= 2 * done, "{refused} of {} files", 2 * done);
+    // Between flushes none is (`crashes.rs` of the trajectory crate knows which kill was within one); flushes take a small part of the time.
+    assert!(8 * refused <= 2 * done, "{refused} of {} files", 2 * done);
     assert!(2 * done >= kills, "the run ended after {done} kills: lengthen it");
 }
 

@@ -446,6 +446,32 @@ mod tests {
     }
 
     #[test]
+    fn every_checkpoint_that_was_put_aside_is_kept() {
+        let (_directory, path) = written();
+        fs::write(previous(&path), fs::read(&path).unwrap()).unwrap();
+        let kept: Vec<PathBuf> = ["first", "second", "third"]
+            .map(|text| {
+                // A file of its own, not another name of the one before.
+                fs::remove_file(&path).unwrap();
+                fs::write(&path, text).unwrap();
+                promote(&path, &previous(&path)).unwrap().unwrap()
+            })
+            .to_vec();
+        let texts: Vec<String> = kept.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        assert_eq!(texts, ["first", "second", "third"]);
+        assert_eq!(kept[1], with_suffix(&path, ".rejected.2"));
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_read_today_is_not_damaged() {
+        let of = |source| CheckpointError::Read { path: PathBuf::from("checkpoint"), source };
+        // EIO and EACCES.
+        assert!(!of(io::Error::from_raw_os_error(5)).is_damage());
+        assert!(!of(io::ErrorKind::PermissionDenied.into()).is_damage());
+        assert!(of(io::ErrorKind::NotFound.into()).is_damage());
+    }
+
+    #[test]
     fn a_flipped_bit_anywhere_is_noticed() {
         let (_directory, path) = written();
         let whole = fs::read(&path).unwrap();

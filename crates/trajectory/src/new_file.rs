@@ -31,7 +31,7 @@ impl NewFile {
         &self.beside
     }
 
-    /// Writes the contents to the disk and moves the file to its place.
+    /// Writes the contents to the disk and moves the file to its place; when this returns, its name is on the disk, too.
     pub fn settle(self) -> io::Result<()> {
         File::open(&self.beside)?.sync_all()?;
         // Unlike a rename, a link never replaces a file that appeared meanwhile; some file systems have no links.
@@ -39,7 +39,9 @@ impl NewFile {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             Err(_) => free(&self.place).and_then(|()| fs::rename(&self.beside, &self.place)),
             Ok(()) => Ok(()),
-        }
+        }?;
+        let directory = self.place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
     }
 }
 

@@ -317,6 +317,32 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
+    fn a_lock_that_somebody_removed_or_replaced_is_no_longer_held() {
+        for errno in [None, Some(38)] {
+            let home = tempfile::tempdir().unwrap();
+            let take = || match errno {
+                None => take(home.path(), &File::try_lock),
+                Some(errno) => take(home.path(), &refusing(errno)),
+            };
+            let (lock, _) = take().unwrap();
+            lock.check().unwrap();
+            let file = home.path().join(if errno.is_some() { OWNER } else { FILE });
+            fs::remove_file(&file).unwrap();
+            assert!(matches!(lock.check(), Err(RunError::LockLost { .. })), "removed");
+            // Another process has begun in the meantime.
+            if errno.is_some() {
+                write(home.path(), &Owner { pid: u32::MAX, ..Owner::this_process() });
+            } else {
+                fs::write(&file, "").unwrap();
+            }
+            assert!(matches!(lock.check(), Err(RunError::LockLost { .. })), "replaced");
+            drop(lock);
+            assert!(file.exists(), "that of the other process stays");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
     fn other_failures_of_a_lock_are_errors() {
         let home = tempfile::tempdir().unwrap();
         // EIO.
