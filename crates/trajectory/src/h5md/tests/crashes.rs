@@ -130,8 +130,8 @@ fn killed_at_any_moment_the_run_goes_on_to_the_same_end_and_the_file_opens_but_f
     println!(
         "{killed} kills, {between} of them between two writes, {refused} files refused until the run goes on"
     );
-    // The child rests as long as it writes, or longer.
-    assert!(5 * between >= killed, "{between} of {killed}");
+    // The child rests three times as long as it writes; the rest of the time it starts.
+    assert!(20 * between >= killed, "{between} of {killed}");
     assert!(spawn_child(&path).wait().unwrap().success());
     assert_same_contents(&path, &whole);
 }
@@ -189,7 +189,7 @@ fn child_writes_until_killed() {
         let mut acknowledged = (index + 1).to_le_bytes().to_vec();
         acknowledged.push(0);
         note.write_all_at(&acknowledged, 0).unwrap();
-        std::thread::sleep(begin.elapsed());
+        std::thread::sleep(3 * begin.elapsed());
     }
     note.write_all_at(&[1], 8).unwrap();
     writer.write_stress_correlation(STAGE, &correlation()).unwrap();
