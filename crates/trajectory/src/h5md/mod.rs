@@ -47,6 +47,7 @@ mod species;
 mod summary;
 mod thermo;
 mod timing;
+mod touch;
 mod units;
 pub mod writer;
 
@@ -62,6 +63,7 @@ pub use provenance::{Extension, Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
 pub use summary::Summary;
 pub use thermo::{QUANTITIES, Quantity};
+pub use touch::touch;
 pub use writer::{Column, Counts, Frame, Header, Table, TrajectoryWriter};
 
 /// Why a trajectory cannot be written or read.
