@@ -60,6 +60,12 @@ pub struct Results {
     pub stage: String,
     /// Mean temperature of each trajectory in that stage (K); NaN where it is not known.
     pub temperatures: Vec<f64>,
+    /// Atoms of a trajectory; none in results of earlier versions, as the next two.
+    pub atoms: Option<usize>,
+    /// Length of the first trajectory (ps), or of its stage.
+    pub duration: Option<f64>,
+    /// Group of particles that was chosen, of H5MD files that have several.
+    pub group: Option<String>,
     /// In the order of the list of observables.
     pub outcomes: Vec<Outcome>,
 }
@@ -135,6 +141,9 @@ impl Results {
             contents: text_attribute(file, "contents").unwrap_or_default(),
             stage: text_attribute(file, "stage").unwrap_or_default(),
             temperatures: file.attr("temperatures_K").and_then(|a| a.read_raw()).unwrap_or_default(),
+            atoms: file.attr("atoms").and_then(|a| a.read_scalar::<u64>()).ok().map(|n| n as usize),
+            duration: file.attr("duration_ps").and_then(|a| a.read_scalar()).ok(),
+            group: text_attribute(file, "group").ok(),
             outcomes: outcomes.collect::<hdf5::Result<_>>()?,
         })
     }
@@ -250,6 +259,15 @@ impl Results {
         write_text(&file, "contents", &self.contents)?;
         write_text(&file, "stage", &self.stage)?;
         file.new_attr_builder().with_data(&self.temperatures).create("temperatures_K")?;
+        if let Some(atoms) = self.atoms {
+            file.new_attr::<u64>().create("atoms")?.write_scalar(&(atoms as u64))?;
+        }
+        if let Some(duration) = self.duration {
+            file.new_attr::<f64>().create("duration_ps")?.write_scalar(&duration)?;
+        }
+        if let Some(group) = &self.group {
+            write_text(&file, "group", group)?;
+        }
         let group = file.create_group("observables")?;
         let order: Vec<String> = self.outcomes.iter().map(|o| o.name.clone()).collect();
         write_texts(&group, "order", &order)?;

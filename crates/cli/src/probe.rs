@@ -49,7 +49,8 @@ pub fn check(paths: &[PathBuf]) -> Result<()> {
     let together = if new.is_empty() { None } else { trouble(&new) };
     if let Some(together) = together {
         for path in &new {
-            let alone = if new.len() == 1 { Some(together.clone()) } else { trouble(std::slice::from_ref(path)) };
+            let alone =
+                if new.len() == 1 { Some(together.clone()) } else { trouble(std::slice::from_ref(path)) };
             if let Some(trouble) = alone {
                 bail!(
                     "{}: {trouble}, so it is damaged; restore it from a copy, or read it with a newer HDF5 library",

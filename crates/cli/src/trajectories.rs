@@ -104,6 +104,16 @@ pub fn conditions(paths: &[PathBuf], reading: Reading) -> Result<(String, Vec<f6
     Ok((name, temperatures))
 }
 
+/// The same of trajectories that are open.
+pub fn conditions_of(inputs: &Inputs) -> (String, Vec<f64>) {
+    let each = inputs.trajectories.iter().map(|trajectory| {
+        let stage = trajectory.h5md().zip(trajectory.stage());
+        stage.and_then(|(reader, stage)| mean_temperature(reader, stage)).unwrap_or(f64::NAN)
+    });
+    let name = inputs.trajectories.iter().rev().find_map(|t| t.stage()).map(|stage| stage.name.clone());
+    (name.unwrap_or_default(), each.collect())
+}
+
 /// What helps to read trajectories.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading<'a> {

@@ -60,14 +60,11 @@ impl H5mdTrajectory {
             )
         })?;
         let (unwrapping, said) = unwrapping::choose(&reader, &frames)?;
-        match reader.incomplete_frames() {
-            0 => {}
-            n if reader.is_own() => {
-                notes.push(format!("{label}: the last frames ({n}) were never completed, and are left out"));
-            }
-            n => notes.push(format!(
-                "{label}: the last frames ({n}) lack a step, a time, an image or ids, and are left out"
-            )),
+        let incomplete = reader.incomplete_frames();
+        if reader.is_own() && incomplete > 0 {
+            notes.push(format!(
+                "{label}: the last frames ({incomplete}) were never completed, and are left out"
+            ));
         }
         notes.extend(said);
         Ok(Self { reader, stage, frames, particles, clock, unwrapping, notes })
@@ -188,6 +185,10 @@ pub fn particles_of(
         return Ok(particles);
     }
     match reader.masses() {
+        Ok(Some(masses)) if masses.iter().any(|m| !m.is_finite()) => {
+            notes.push(format!("{label}: `mass` holds what is no number: masses are left out"));
+            Ok(particles)
+        }
         Ok(Some(masses)) if masses.len() == n => Ok(particles.with_masses(masses)),
         Ok(Some(masses)) => {
             notes.push(format!(

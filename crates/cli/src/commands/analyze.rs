@@ -11,6 +11,7 @@ use vitrion_analysis::observable::{OBSERVABLES, select};
 use vitrion_analysis::results::{self, Outcome as Found, Results};
 use vitrion_analysis::settings::Settings;
 use vitrion_core::units::{Dimension, parse_quantity};
+use vitrion_trajectory::h5md::TrajectoryReader;
 use vitrion_trajectory::lammps_dump::Units;
 
 use super::forces::length;
@@ -213,7 +214,7 @@ impl Analyze {
             bar.update(p.frames, p.of);
         });
         bar.clear();
-        let (stage, temperatures) = trajectories::conditions(&self.inputs, reading)?;
+        let (stage, temperatures) = trajectories::conditions_of(&inputs);
         let outcomes = outcomes?;
         let earlier = match earlier {
             Some(earlier) if earlier.data != data => {
@@ -304,11 +305,18 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
             None => all.push(outcome),
         }
     }
+    let first = &inputs.trajectories[0];
+    let clock = first.clock();
+    let ticks = clock.ticks.first().zip(clock.ticks.last());
+    let group = first.h5md().filter(|reader| reader.groups().len() > 1).map(TrajectoryReader::group);
     all.sort_by_key(|o| OBSERVABLES.iter().position(|e| e.name == o.name));
     Results {
         inputs: absolute(inputs),
         version: env!("CARGO_PKG_VERSION").to_string(),
         command: console::command_line(),
+        atoms: Some(first.particles().species.len()),
+        duration: ticks.map(|(begin, end)| (end - begin) as f64 * clock.tick),
+        group,
         outcomes: all,
         ..Results::default()
     }

@@ -172,6 +172,7 @@ impl Convert {
         }
         let topology = self.topology.as_deref().map(lammps_data::describe).transpose()?;
         let mut notes = reader.notes();
+        notes.extend(reader.velocity_note());
         let particles = particles_of(&reader, topology.as_ref(), &mut notes)?;
         for note in notes {
             console::say(&format!("note: {note}"));

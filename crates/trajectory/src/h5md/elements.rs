@@ -6,7 +6,7 @@ use hdf5::{Container, File, Group, H5Type, Location};
 use vitrion_core::topology::Topology;
 
 use super::provenance::{Stage, write_stages};
-use super::series::{Rows, Series, attribute, text, texts, read_rows};
+use super::series::{Rows, Series, attribute, read_rows, text, texts};
 use super::thermo::QUANTITIES;
 use super::writer::{Column, Counts, Header, Table};
 

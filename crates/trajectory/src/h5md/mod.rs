@@ -67,7 +67,7 @@ pub use touch::touch;
 pub use writer::{Column, Counts, Frame, Header, Table, TrajectoryWriter};
 
 /// Why a trajectory cannot be written or read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum H5mdError {
     /// The file to be created is there.
     #[error("{}: exists already, and is not overwritten; resume the run that wrote it, or give another directory", path.display())]
@@ -137,6 +137,16 @@ pub enum H5mdError {
         what: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The unit of something is none that it can be read in.
+    #[error("{}: cannot read `{what}`: {found}; write it in units that have a size, such as nm, ps, u, or products of them (`nm ps-1`)", path.display())]
+    Unit {
+        /// The file.
+        path: PathBuf,
+        /// Path of the object within the file.
+        what: String,
+        /// What its unit is.
+        found: String,
     },
     /// A frame that does not exist was asked for.
     #[error("{}: there is no frame {frame}; frames are numbered from 0 and there are {frames}", path.display())]

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{
-    Container, Dataset, Extent, Extents, Group, H5Type, Hyperslab, Location, Selection, SimpleExtents, SliceOrIndex,
+    Container, Dataset, Extent, Extents, Group, H5Type, Hyperslab, Location, Selection, SimpleExtents,
+    SliceOrIndex,
 };
 use ndarray::{ArrayViewD, IxDyn};
 

@@ -7,7 +7,7 @@ use hdf5::types::TypeDescriptor;
 
 use super::elements::{texts_in, texts_of};
 use super::identity::Identity;
-use super::source::{Element, check_size};
+use super::source::Element;
 use super::{SpeciesTable, reason};
 
 /// What an element says of the rows of a frame.
@@ -65,10 +65,11 @@ fn same_number(a: f64, b: f64) -> bool {
 
 /// One row of an element, in the order of the file.
 pub(super) fn labels(element: &Element, row: usize) -> Result<Labels, String> {
-    check_size(&element.value)?;
     if is_text(&element.value) {
         let rows = element.series.then_some(row..row + 1);
-        return texts_in(&element.value, rows).map(Labels::Words).ok_or("its text cannot be read".to_string());
+        return texts_in(&element.value, rows)
+            .map(Labels::Words)
+            .ok_or("its text cannot be read".to_string());
     }
     element.numbers(row).map(Labels::Numbers).map_err(|e| reason(&e))
 }
