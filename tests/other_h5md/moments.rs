@@ -113,7 +113,7 @@ fn velocities_without_unit_are_in_the_time_of_the_file() {
     let steps = every(100, FRAMES);
     times(&group.group("position").unwrap(), &steps, 1.0, None);
     dataset(&group, "species", &[N], &two_species());
-    series(&group, "velocity", &[N, 3], &[0.005; FRAMES * N * 3], &steps);
+    series(&group, "velocity", &[N, 3], &vec![0.005; FRAMES * N * 3], &steps);
     let (text, said) = made.convert(&["--timestep", "1 fs"]);
     assert!(velocity(&text).iter().all(|v| (v - 5.0).abs() < 1e-12), "{:?}", velocity(&text));
     assert!(said.contains("velocity/value has no unit: that of the positions per 0.001 ps"), "{said}");

@@ -127,7 +127,7 @@ fn one_of_several_groups_is_asked_for() {
     assert!(output.status.success() && !kept, "{error}");
     // What the page says of the group is in the results, however the name was written on the command line.
     for option in [&["--group=ions"][..], &["--group", "ions"]] {
-        let (_, _, _) = made.msd("7", option);
+        made.msd("7", option);
         let page = made.directory.path().join("page.html");
         let _ = std::fs::remove_file(&page);
         let run = made.directory.path().to_str().unwrap().to_string();
