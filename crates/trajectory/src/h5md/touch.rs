@@ -124,3 +124,29 @@ fn read(container: &Container, rows: Option<std::ops::Range<usize>>) {
         let _ = texts_in(container, rows);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hdf5::File;
+
+    use super::*;
+
+    /// Bytes that are read of a file with so many rows of 300 ids, of which each is a chunk.
+    fn spent(rows: usize) -> usize {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::create(directory.path().join("x.h5")).unwrap();
+        let id = file.create_group("particles/atoms/id").unwrap();
+        let value =
+            id.new_dataset_builder().chunk((1, 300)).empty::<i64>().shape((rows, 300)).create("value");
+        value.unwrap().write_raw(&vec![1_i64; rows * 300]).unwrap();
+        let mut left = Left { bytes: BYTES, objects: OBJECTS };
+        left.group(&file.group("particles").unwrap(), DEPTH);
+        assert!(left.objects < OBJECTS);
+        BYTES - left.bytes
+    }
+
+    #[test]
+    fn what_is_read_does_not_grow_with_the_file() {
+        assert_eq!([spent(100), spent(3000)], [8 * 300 * (2 + LARGEST_TAIL); 2]);
+    }
+}
