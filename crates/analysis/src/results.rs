@@ -15,6 +15,7 @@ use std::str::FromStr;
 
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{File, Group, Location};
+use vitrion_trajectory::h5md::{AtOnce, announces_too_much};
 
 use crate::error::AnalysisError;
 use crate::observable::{Missing, OBSERVABLES};
@@ -102,6 +103,9 @@ impl Results {
         }
         hdf5::silence_errors(true);
         let file = File::open(&path).map_err(|e| broken(e.to_string()))?;
+        if let Some((table, reason)) = announces_too_much(&file, &["observables"], AtOnce::All) {
+            return Err(broken(format!("{table}: {reason}")));
+        }
         match text_attribute(&file, "format") {
             Ok(format) if format == FORMAT => {
                 Self::from_file(&file).map(Some).map_err(|e| broken(e.to_string()))

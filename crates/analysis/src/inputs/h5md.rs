@@ -139,7 +139,15 @@ fn particles_of(reader: &TrajectoryReader, label: &str) -> Result<Particles, Ana
             "make the two agree",
         ));
     }
-    let mut particles = Particles::new(table.names, table.indices, reader.molecules()?);
+    let (n, molecules) = (reader.particles(), reader.molecules()?);
+    if let Some(molecules) = molecules.as_ref().filter(|m| m.len() != n) {
+        return Err(AnalysisError::input(
+            label,
+            format!("`molecule` is of {} particles, `position` holds {n}", molecules.len()),
+            "make the two agree",
+        ));
+    }
+    let mut particles = Particles::new(table.names, table.indices, molecules);
     if let (Some(n), Some(atoms)) = (reader.centres(), reader.centre_atoms()?) {
         if atoms.len() != n || atoms.iter().any(|a| *a >= particles.species.len()) {
             return Err(AnalysisError::input(

@@ -43,6 +43,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use plain::{PlainHeader, PlainWriter};
+pub use plausible::{AtOnce, announces_too_much};
 pub use provenance::{Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, Summary, TrajectoryReader};
 pub use thermo::{QUANTITIES, Quantity};

@@ -126,7 +126,9 @@ impl TrajectoryReader {
     /// Opens a file; it may still be written by another process.
     pub fn open(path: &Path) -> Result<Self, H5mdError> {
         let file = open_file(path)?;
-        if let Some((what, reason)) = plausible::too_much(&file) {
+        if let Some((what, reason)) =
+            plausible::announces_too_much(&file, &["particles", "vitrion"], plausible::AtOnce::Row)
+        {
             return Err(H5mdError::Read { path: path.to_path_buf(), what, reason });
         }
         let particles = particle_group(path, &file)?;
