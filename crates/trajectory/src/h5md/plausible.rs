@@ -19,7 +19,7 @@ const MOST_ELEMENTS: f64 = 1e18;
 /// What is read of a dataset at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtOnce {
-    /// One row, where it has rows: trajectories, whose later frames need not be written yet.
+    /// One row of what H5MD calls `value`: trajectories, whose later frames need not be written yet. All of any other.
     Row,
     /// All of it: tables.
     All,
@@ -35,7 +35,8 @@ fn in_group(group: &Group, at_once: AtOnce, limit: u64, depth: usize) -> Option<
     let names = group.member_names().ok()?;
     names.iter().take(MEMBERS).find_map(|name| match group.dataset(name) {
         Ok(dataset) => {
-            let announced = bytes(&dataset, at_once);
+            let rows = at_once == AtOnce::Row && name == "value";
+            let announced = bytes(&dataset, rows);
             let elements = dataset.shape().iter().map(|n| *n as f64).product::<f64>();
             let reason = || {
                 format!(
@@ -51,10 +52,10 @@ fn in_group(group: &Group, at_once: AtOnce, limit: u64, depth: usize) -> Option<
     })
 }
 
-/// Bytes that are read at once, as a real number, which does not overflow. A list is read as a whole.
-fn bytes(dataset: &Dataset, at_once: AtOnce) -> f64 {
+/// Bytes that are read at once, of a row or of all, as a real number, which does not overflow. A list is read as a whole.
+fn bytes(dataset: &Dataset, has_rows: bool) -> f64 {
     let shape = dataset.shape();
-    let rows = if shape.len() > 1 && at_once == AtOnce::Row { &shape[1..] } else { &shape[..] };
+    let rows = if shape.len() > 1 && has_rows { &shape[1..] } else { &shape[..] };
     // Numbers are converted to eight bytes each.
     let element = dataset.dtype().map_or(8, |kind| kind.size()).max(8);
     rows.iter().map(|n| *n as f64).product::<f64>() * element as f64
@@ -67,12 +68,16 @@ mod tests {
     use super::*;
 
     fn found(shape: &[usize], at_once: AtOnce) -> Option<(String, String)> {
+        of_dataset("value", shape, at_once)
+    }
+
+    fn of_dataset(name: &str, shape: &[usize], at_once: AtOnce) -> Option<(String, String)> {
         let directory = tempfile::tempdir().unwrap();
         let file = File::create(directory.path().join("x.h5")).unwrap();
         let group = file.create_group("particles/all/position").unwrap();
         let extents = Extents::Simple(SimpleExtents::new(shape.iter().map(|n| Extent::resizable(*n))));
         let chunk: Vec<usize> = shape.iter().map(|n| (*n).min(4)).collect();
-        group.new_dataset_builder().chunk(chunk).empty::<f32>().shape(extents).create("value").unwrap();
+        group.new_dataset_builder().chunk(chunk).empty::<f32>().shape(extents).create(name).unwrap();
         announces_too_much(&file, &["particles", "vitrion"], at_once)
     }
 
@@ -92,7 +97,8 @@ mod tests {
     fn rows_that_are_not_written_yet_are_no_flood() {
         assert_eq!(found(&[1 << 40, 1000, 3], AtOnce::Row), None);
         assert_eq!(found(&[100_000], AtOnce::Row), None);
-        // But a table is read as a whole.
+        // But what has no rows is read as a whole, and so is a table.
+        assert!(of_dataset("position", &[1 << 40, 3], AtOnce::Row).is_some());
         assert!(found(&[1 << 40, 1000, 3], AtOnce::All).is_some());
         assert_eq!(found(&[100_000], AtOnce::All), None);
     }

@@ -155,7 +155,9 @@ impl TrajectoryReader {
             }
             _ => None,
         };
-        let length = |element: &Option<Element>| element.as_ref().map_or(usize::MAX, |e| e.value.shape()[0]);
+        let length = |element: &Option<Element>| {
+            element.as_ref().map_or(usize::MAX, |e| e.value.shape().first().copied().unwrap_or(0))
+        };
         let frames = [steps.len(), times.len(), length(&velocity), length(&images), length(&centres)]
             .into_iter()
             .fold(shape[0], usize::min);
@@ -225,7 +227,7 @@ impl TrajectoryReader {
 
     /// Number of molecules, where the file has centres.
     pub fn centres(&self) -> Option<usize> {
-        self.centres.as_ref().map(|e| e.value.shape()[1])
+        self.centres.as_ref().map(|e| e.value.shape().get(1).copied().unwrap_or(0))
     }
 
     /// Step of a frame.
@@ -424,7 +426,7 @@ impl TrajectoryReader {
     pub fn window_mean(&self, stage: &str, window: usize) -> Result<Vec<DVec3>, H5mdError> {
         let (group, what) = self.window_group(stage)?;
         let value = group.dataset("value").map_err(|e| self.error(&what, reason(&e)))?;
-        let frames = value.shape()[0];
+        let frames = value.shape().first().copied().unwrap_or(0);
         if window >= frames {
             return Err(H5mdError::NoSuchFrame { path: self.path.clone(), frame: window, frames });
         }
