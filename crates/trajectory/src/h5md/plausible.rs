@@ -89,8 +89,8 @@ mod tests {
             "{name} {reason}"
         );
         assert!(found(&[1 << 50], AtOnce::Row).is_some());
-        // The number of its elements does not fit 64 bits, though one row is small.
-        assert!(found(&[1 << 60, 16, 3], AtOnce::Row).is_some());
+        // The number of its bytes does not fit 64 bits, though one row is small.
+        assert!(found(&[1 << 59, 3], AtOnce::Row).is_some());
     }
 
     #[test]
