@@ -16,6 +16,7 @@ use std::str::FromStr;
 
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{File, Group, Location};
+use vitrion_trajectory::h5md::{AtOnce, announces_too_much};
 
 use crate::error::AnalysisError;
 use crate::observable::{Entry, Missing};
@@ -109,6 +110,9 @@ impl Results {
         // Without locks: another process may have it open.
         let file = File::with_options().with_fapl(|p| p.file_locking(false)).open(path);
         let file = file.map_err(|e| broken(path, &e.to_string()))?;
+        if let Some((table, reason)) = announces_too_much(&file, &["observables"], AtOnce::All) {
+            return Err(broken(path, &format!("{table}: {reason}")));
+        }
         match text_attribute(&file, "format") {
             Ok(format) if format == FORMAT => {
                 Self::from_file(&file).map(Some).map_err(|e| broken(path, &e.to_string()))

@@ -9,7 +9,8 @@ use vitrion_core::force_field::ForceField;
 use vitrion_trajectory::lammps_data;
 
 static FORCE_FIELDS: LazyLock<[ForceField; 2]> = LazyLock::new(|| {
-    ["ckn-rigid", "ckn-flexible"].map(|name| ForceField::load(Path::new(name)).expect("a built-in force field"))
+    ["ckn-rigid", "ckn-flexible"]
+        .map(|name| ForceField::load(Path::new(name)).expect("a built-in force field"))
 });
 
 fuzz_target!(|text: &str| {

@@ -21,8 +21,21 @@ const OBJECTS: &[&str] = &[
     "observables/rdf",
 ];
 const ATTRIBUTES: &[&str] = &[
-    "format", "version", "command", "inputs", "notes", "data", "stage", "temperatures_K", "order", "key", "missing",
-    "tables", "definition", "columns", "unit",
+    "format",
+    "version",
+    "command",
+    "inputs",
+    "notes",
+    "data",
+    "stage",
+    "temperatures_K",
+    "order",
+    "key",
+    "missing",
+    "tables",
+    "definition",
+    "columns",
+    "unit",
 ];
 
 static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -38,7 +51,8 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         ],
         notes: vec!["a note".into()],
     };
-    let outcome = |name: &str, result| Outcome { name: name.into(), key: "key".into(), reused: false, result };
+    let outcome =
+        |name: &str, result| Outcome { name: name.into(), key: "key".into(), reused: false, result };
     let results = Results {
         inputs: vec!["a.h5".into()],
         notes: vec!["a note".into()],

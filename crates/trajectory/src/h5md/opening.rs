@@ -10,7 +10,7 @@ use super::elements::text_attribute;
 use super::groups::{self, GroupSummary};
 use super::identity::Identity;
 use super::moments::Moments;
-use super::plausible;
+use super::plausible::{AtOnce, announces_too_much};
 use super::reader::{LARGEST_TAIL, Timed, TrajectoryReader, is_own};
 use super::source::{Element, Source, check_size};
 use super::species::{self, FixedOrder};
@@ -49,7 +49,7 @@ impl TrajectoryReader {
     /// Opens one group of particles of a file: needed where it has several.
     pub fn open_group(path: &Path, group: Option<&str>) -> Result<Self, H5mdError> {
         let file = open_file(path)?;
-        if let Some((what, reason)) = plausible::too_much(&file) {
+        if let Some((what, reason)) = announces_too_much(&file, &["particles", "vitrion"], AtOnce::Row) {
             return Err(H5mdError::Read { path: path.to_path_buf(), what, reason });
         }
         let own = is_own(&file);
