@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /                          attributes: format, version, command, inputs (paths)
-//! /observables/NAME          attributes: key (settings and data that it was measured with); missing (why there is no result)
+//! /observables/NAME          attributes: key (settings and data that it was measured with); notes; missing (why there is no result)
 //! /observables/NAME/TABLE    attributes: definition, columns (their order), notes
 //! /observables/NAME/TABLE/COLUMN   one value a row, with the attribute `unit`
 //! ```
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub name: String,
     /// Settings and data that it was measured with.
     pub key: String,
+    /// What a user should know about it.
+    pub notes: Vec<String>,
     /// Whether it was taken from earlier results.
     pub reused: bool,
     /// Its tables, or why there are none.
@@ -51,7 +53,7 @@ pub struct Results {
     pub version: String,
     /// Command line.
     pub command: String,
-    /// What a user should know about the inputs.
+    /// What a user should know about the inputs, and of all outcomes.
     pub notes: Vec<String>,
     /// Identity of the data that all outcomes were measured from ([`crate::inputs::Inputs::identity`]).
     pub data: String,
@@ -293,6 +295,7 @@ fn failed(path: &Path, reason: &str) -> AnalysisError {
 
 fn write_outcome(group: &Group, outcome: &Outcome) -> hdf5::Result<()> {
     write_text(group, "key", &outcome.key)?;
+    write_texts(group, "notes", &outcome.notes)?;
     let tables = match &outcome.result {
         Ok(tables) => tables,
         Err(missing) => return write_text(group, "missing", &missing.reason),
@@ -326,7 +329,9 @@ fn read_outcome(group: &Group, name: &str) -> hdf5::Result<Outcome> {
             .map(|name| read_table(&group.group(name)?, name))
             .collect::<hdf5::Result<_>>()?),
     };
-    Ok(Outcome { name: name.to_string(), key: text_attribute(group, "key")?, reused: true, result })
+    // Results of earlier versions have those of all outcomes together.
+    let notes = text_attributes(group, "notes").unwrap_or_default();
+    Ok(Outcome { name: name.to_string(), key: text_attribute(group, "key")?, notes, reused: true, result })
 }
 
 fn read_table(group: &Group, name: &str) -> hdf5::Result<Table> {

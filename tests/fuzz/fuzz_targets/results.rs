@@ -52,7 +52,7 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         notes: vec!["a note".into()],
     };
     let outcome =
-        |name: &str, result| Outcome { name: name.into(), key: "key".into(), reused: false, result };
+        |name: &str, result| Outcome { name: name.into(), key: "key".into(), notes: Vec::new(), reused: false, result };
     let results = Results {
         inputs: vec!["a.h5".into()],
         notes: vec!["a note".into()],

@@ -149,6 +149,17 @@ pub(super) fn lammps_units(text: &str) -> Result<Units, String> {
     Units::named(text).ok_or_else(|| format!("LAMMPS has the units {}", Units::names().join(", ")))
 }
 
+/// In their order.
+fn each_once(numbers: &[f64]) -> Vec<f64> {
+    let mut once: Vec<f64> = Vec::new();
+    for number in numbers {
+        if !once.contains(number) {
+            once.push(*number);
+        }
+    }
+    once
+}
+
 /// 512MB, 4 GB, 1.5GiB.
 fn bytes(text: &str) -> Result<u64, String> {
     let help = || format!("\"{text}\" is no size; write e.g. 512MB or 4GB");
@@ -200,9 +211,10 @@ impl Analyze {
         let data = inputs.identity()?;
         check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
         Results::check_place(&directory, &entries, earlier.as_ref())?;
+        // Before the work, which may take hours.
         let mut notes = inputs.notes();
         notes.extend(analysis::memory_note(&inputs, &settings));
-        if entries.iter().any(|entry| entry.name == "isf_coherent") {
+        if entries.iter().any(|entry| entry.name == analysis::COHERENT) {
             notes.extend(analysis::wave_number_notes(&inputs, &settings));
         }
         for note in &notes {
@@ -223,8 +235,7 @@ impl Analyze {
             earlier => earlier,
         };
         let contents = inputs.contents()?;
-        let results =
-            Results { stage, temperatures, data, contents, notes, ..assemble(&inputs, outcomes, earlier) };
+        let results = Results { stage, temperatures, data, contents, ..assemble(&inputs, outcomes, earlier) };
         results.write(&directory)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
@@ -234,7 +245,7 @@ impl Analyze {
     fn settings(&self) -> Settings {
         let defaults = Settings::default();
         Settings {
-            wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { self.q.clone() },
+            wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { each_once(&self.q) },
             q_max: self.q_max.unwrap_or(defaults.q_max),
             r_max: self.r_max,
             r_bins: self.r_bins.map(Into::into),
@@ -305,8 +316,16 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
         }
     }
     all.sort_by_key(|o| OBSERVABLES.iter().position(|e| e.name == o.name));
+    // Those of outcomes that stay as well.
+    let mut notes = inputs.notes();
+    for note in all.iter().flat_map(|outcome| &outcome.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
     Results {
         inputs: absolute(inputs),
+        notes,
         version: env!("CARGO_PKG_VERSION").to_string(),
         command: console::command_line(),
         outcomes: all,
@@ -346,6 +365,11 @@ mod tests {
         for wrong in ["4", "GB", "4 apples", "-1GB", "1kB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_wave_number_that_is_given_twice_is_measured_once() {
+        assert_eq!(each_once(&[6.3, 3.7, 6.3, 3.7, 1.0]), [6.3, 3.7, 1.0]);
     }
 
     #[test]
