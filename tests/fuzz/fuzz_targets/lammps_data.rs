@@ -1,4 +1,4 @@
-//! LAMMPS data with a force field: no text makes it panic; what is accepted makes a state or is said to be no rigid body, and is written again.
+//! LAMMPS data with a force field: no text makes it panic; what is accepted makes a state or is said to be no rigid body.
 #![no_main]
 
 use std::path::Path;
