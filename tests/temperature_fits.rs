@@ -192,7 +192,7 @@ fn write_fits(run: &Path, temperature: f64, tau: Option<f64>) {
         result,
     };
     Results { outcomes: vec![outcome], temperatures: vec![temperature; 10], ..Results::default() }
-        .write(&run.join("analysis"))
+        .write(&run.join("analysis"), None)
         .unwrap();
 }
 

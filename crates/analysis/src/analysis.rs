@@ -10,7 +10,7 @@ use crate::frame::{Frame, Needs};
 use crate::inputs::Inputs;
 use crate::isf_coherent;
 use crate::observable::{Context, Entry, Missing, Observable, lattice};
-use crate::results::{Outcome, Results};
+use crate::results::{Outcome, Results, is_own_header};
 use crate::settings::Settings;
 use crate::temperature_series::SAME_WAVE_NUMBER;
 use crate::wave_vectors::{Shell, length};
@@ -78,7 +78,14 @@ pub fn run(
         reused: false,
         result: observable.finish(),
     });
-    Ok(outcomes.into_iter().filter_map(|known| known.or_else(|| measured.next())).collect())
+    let outcomes: Vec<Outcome> =
+        outcomes.into_iter().filter_map(|known| known.or_else(|| measured.next())).collect();
+    let mut tables = outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok()).flatten();
+    debug_assert!(
+        tables.all(|table| is_own_header(&table.to_csv())),
+        "a header that `results` does not know"
+    );
+    Ok(outcomes)
 }
 
 fn failed(entry: Entry, identity: &str, missing: Missing) -> Outcome {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use vitrion_analysis::results::Results;
 use vitrion_trajectory::h5md::TrajectoryReader;
 
 use crate::Outcome;
@@ -32,6 +33,7 @@ impl Probe {
     /// Reads; an error is no matter here.
     pub fn execute(&self) -> Outcome {
         for path in &self.paths {
+            let _ = Results::of_file(path);
             if let Ok(reader) = TrajectoryReader::open(path) {
                 let _ = reader.summary();
                 for frame in [0, reader.frames().saturating_sub(1)] {

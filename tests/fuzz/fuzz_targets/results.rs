@@ -1,5 +1,5 @@
 //! results.h5: a sound HDF5 file whose tables are missing or of other kinds and shapes never makes the reader panic; what is read has columns
-//! of equal lengths, and is written again.
+//! of equal lengths, and makes a CSV.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -60,7 +60,7 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         outcomes: vec![outcome("msd", Ok(vec![table])), outcome("rdf", Err(Missing::because("no cell")))],
         ..Results::default()
     };
-    results.write(&directory()).expect("results");
+    results.write(&directory(), None).expect("results");
     std::fs::read(directory().join(FILE)).expect("the file")
 });
 

@@ -194,24 +194,24 @@ impl Inputs {
     /// Changes whenever the data do: contents of every file ([`content_hash`]), and which frames are taken. Neither names nor times
     /// of change count, so that a copy of a directory has the results of the original.
     pub fn identity(&self) -> Result<String, AnalysisError> {
-        let mut text = String::new();
+        let mut parts: Vec<String> = Vec::new();
         for (trajectory, contents) in self.trajectories.iter().zip(self.hashes()?) {
-            text += contents;
+            parts.push(contents.clone());
             // What a user says of a file is no part of it.
             let (particles, periodic) = (trajectory.particles(), trajectory.periodic());
-            text += &format!("{particles:?} {periodic:?} {:?}", trajectory.centre_of_mass());
+            parts.push(format!("{particles:?} {periodic:?} {:?}", trajectory.centre_of_mass()));
             if let Some(reader) =
                 trajectory.h5md().filter(|reader| !reader.is_own() && reader.groups().len() > 1)
             {
-                text += &reader.group();
+                parts.push(reader.group());
             }
             let clock = trajectory.clock();
-            text += &format!("{:?} {:?}", clock.tick, clock.ticks.len());
-            text += &format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last());
+            parts.push(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
+            parts.push(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));
             // Units that a user names change lengths.
-            text += &format!("{:?}", trajectory.cell(0)?);
+            parts.push(format!("{:?}", trajectory.cell(0)?));
         }
-        Ok(sha256(&text))
+        Ok(sha256(&parts.join("\n")))
     }
 
     /// Identity of the files by their contents alone, as [`content_hash`] has it.
@@ -241,7 +241,7 @@ impl Inputs {
 
 /// Times of trajectories whose steps have different lengths, in one unit.
 fn in_attoseconds(trajectories: &[Box<dyn Trajectory>]) -> Result<Vec<Clock>, AnalysisError> {
-    let of = |trajectory: &Box<dyn Trajectory>| {
+    let of = |trajectory: &dyn Trajectory| {
         let clock = trajectory.clock();
         clock.in_attoseconds().map_err(|frame| {
             let time = clock.ticks[frame] as f64 * clock.tick;
@@ -255,7 +255,7 @@ fn in_attoseconds(trajectories: &[Box<dyn Trajectory>]) -> Result<Vec<Clock>, An
             )
         })
     };
-    trajectories.iter().map(of).collect()
+    trajectories.iter().map(|trajectory| of(&**trajectory)).collect()
 }
 
 /// In words, which edges are not periodic, with the verb; none where all are.

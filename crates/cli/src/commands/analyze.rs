@@ -207,7 +207,7 @@ impl Analyze {
         let settings = self.settings();
         settings.check()?;
         let directory = self.directory();
-        let earlier = Results::read(&directory)?;
+        let earlier = trajectories::results(&directory)?;
         let data = inputs.identity()?;
         check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
         Results::check_place(&directory, &entries, earlier.as_ref())?;
@@ -227,16 +227,16 @@ impl Analyze {
         bar.clear();
         let (stage, temperatures) = trajectories::conditions(&self.inputs, reading)?;
         let outcomes = outcomes?;
-        let earlier = match earlier {
+        // What stays, and what is replaced.
+        let (kept, replaced) = match earlier.as_ref() {
             Some(earlier) if earlier.data != data => {
-                set_aside(&earlier, &outcomes, &directory)?;
-                None
+                (None, (!set_aside(earlier, &outcomes, &directory)?).then_some(earlier))
             }
-            earlier => earlier,
+            earlier => (earlier, earlier),
         };
         let contents = inputs.contents()?;
-        let results = Results { stage, temperatures, data, contents, ..assemble(&inputs, outcomes, earlier) };
-        results.write(&directory)?;
+        let results = Results { stage, temperatures, data, contents, ..assemble(&inputs, outcomes, kept) };
+        results.write(&directory, replaced)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
         Ok(Outcome::Done)
@@ -285,8 +285,9 @@ fn check_same_inputs(earlier: Option<&Results>, inputs: &Inputs, data: &str, dir
     }
 }
 
-/// Results of an earlier state of the files, where not all of them are measured again, are kept, but not among the new ones.
-fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<()> {
+/// Results of an earlier state of the files, where not all of them are measured again, are kept, but not among the new ones. Whether there
+/// were such.
+fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<bool> {
     let again = |name: &str| measured.iter().any(|outcome| outcome.name == name);
     let left: Vec<&str> =
         earlier.outcomes.iter().map(|o| o.name.as_str()).filter(|name| !again(name)).collect();
@@ -298,7 +299,7 @@ fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<
             older.display()
         ));
     }
-    Ok(())
+    Ok(!left.is_empty())
 }
 
 fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
@@ -307,8 +308,8 @@ fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
 }
 
 /// What was found now, and what earlier analyses found of the other observables.
-fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> Results {
-    let mut all: Vec<Found> = earlier.map_or_else(Vec::new, |e| e.outcomes);
+fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<&Results>) -> Results {
+    let mut all: Vec<Found> = earlier.map_or_else(Vec::new, |e| e.outcomes.clone());
     for outcome in outcomes {
         match all.iter_mut().find(|o| o.name == outcome.name) {
             Some(place) => *place = outcome,
