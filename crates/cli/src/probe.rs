@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use vitrion_analysis::results::Results;
 use vitrion_trajectory::h5md::touch;
 
 use crate::Outcome;
@@ -33,7 +34,10 @@ pub struct Probe {
 impl Probe {
     /// Reads; an error is no matter here.
     pub fn execute(&self) -> Outcome {
-        self.paths.iter().for_each(|path| touch(path));
+        for path in &self.paths {
+            let _ = Results::of_file(path);
+            touch(path);
+        }
         Outcome::Done
     }
 }

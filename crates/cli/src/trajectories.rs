@@ -1,11 +1,11 @@
-//! The trajectories of a run.
+//! The trajectories of a run, and what was found of them.
 
 use std::path::{Path, PathBuf};
 
 use crate::probe;
 use anyhow::{Context, Result, bail};
 use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Said, Trajectory, examined};
-use vitrion_analysis::results;
+use vitrion_analysis::results::{self, Results};
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data;
 use vitrion_trajectory::lammps_dump::{LammpsDump, Units};
@@ -112,6 +112,15 @@ pub fn conditions_of(inputs: &Inputs) -> (String, Vec<f64>) {
     });
     let name = inputs.trajectories.iter().rev().find_map(|t| t.stage()).map(|stage| stage.name.clone());
     (name.unwrap_or_default(), each.collect())
+}
+
+/// Results of a directory; none where there are none. Whether a file without a checksum is sound a process of its own finds out first.
+pub fn results(directory: &Path) -> Result<Option<Results>> {
+    let file = directory.join(results::FILE);
+    if results::is_unsealed(&file) {
+        probe::check(&[file])?;
+    }
+    Ok(Results::read(directory)?)
 }
 
 /// What helps to read trajectories.

@@ -53,7 +53,7 @@ impl H5mdTrajectory {
             AnalysisError::input(
                 &label,
                 format!(
-                    "frame {} at {} ps is not later than the one before, or too far from zero to be counted",
+                    "frame {} at {} ps is not later than the one before, or too far from zero to be counted (2.3 s where times are not proportional to steps)",
                     frames[frame], times[frame]
                 ),
                 "give a file whose steps or times increase from frame to frame",

@@ -13,7 +13,6 @@ use std::sync::OnceLock;
 
 use glam::BVec3;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::checkpoint::sha256;
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
@@ -156,7 +155,7 @@ impl Inputs {
         }
         let clocks: Vec<Clock> = trajectories.iter().map(|t| t.clock().clone()).collect();
         let same = clocks.iter().all(|c| c.tick == clocks[0].tick);
-        let clocks = if same { clocks } else { clocks.iter().map(Clock::in_attoseconds).collect() };
+        let clocks = if same { clocks } else { in_attoseconds(&trajectories)? };
         Ok(Self { trajectories, clocks, hashes: OnceLock::new() })
     }
 
@@ -195,24 +194,24 @@ impl Inputs {
     /// Changes whenever the data do: contents of every file ([`content_hash`]), and which frames are taken. Neither names nor times
     /// of change count, so that a copy of a directory has the results of the original.
     pub fn identity(&self) -> Result<String, AnalysisError> {
-        let mut hash = Sha256::new();
+        let mut parts: Vec<String> = Vec::new();
         for (trajectory, contents) in self.trajectories.iter().zip(self.hashes()?) {
-            hash.update(contents);
+            parts.push(contents.clone());
             // What a user says of a file is no part of it.
             let (particles, periodic) = (trajectory.particles(), trajectory.periodic());
-            hash.update(format!("{particles:?} {periodic:?} {:?}", trajectory.centre_of_mass()));
+            parts.push(format!("{particles:?} {periodic:?} {:?}", trajectory.centre_of_mass()));
             if let Some(reader) =
                 trajectory.h5md().filter(|reader| !reader.is_own() && reader.groups().len() > 1)
             {
-                hash.update(reader.group());
+                parts.push(reader.group());
             }
             let clock = trajectory.clock();
-            hash.update(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
-            hash.update(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));
+            parts.push(format!("{:?} {:?}", clock.tick, clock.ticks.len()));
+            parts.push(format!("{:?} {:?}", clock.ticks.first(), clock.ticks.last()));
             // Units that a user names change lengths.
-            hash.update(format!("{:?}", trajectory.cell(0)?));
+            parts.push(format!("{:?}", trajectory.cell(0)?));
         }
-        Ok(sha256(&format!("{:?}", hash.finalize())))
+        Ok(sha256(&parts.join("\n")))
     }
 
     /// Identity of the files by their contents alone, as [`content_hash`] has it.
@@ -238,6 +237,25 @@ impl Inputs {
     pub fn paths(&self) -> Vec<PathBuf> {
         self.trajectories.iter().map(|t| t.path().to_path_buf()).collect()
     }
+}
+
+/// Times of trajectories whose steps have different lengths, in one unit.
+fn in_attoseconds(trajectories: &[Box<dyn Trajectory>]) -> Result<Vec<Clock>, AnalysisError> {
+    let of = |trajectory: &dyn Trajectory| {
+        let clock = trajectory.clock();
+        clock.in_attoseconds().map_err(|frame| {
+            let time = clock.ticks[frame] as f64 * clock.tick;
+            AnalysisError::input(
+                &trajectory.label(),
+                format!(
+                    "frame {frame} is at {time:e} ps, and steps of the trajectories have different lengths: times are then counted in \
+                     attoseconds, up to 2.3 s"
+                ),
+                "analyse it alone, or with those whose steps have the same length; are its times in the unit that it states?",
+            )
+        })
+    };
+    trajectories.iter().map(|trajectory| of(&**trajectory)).collect()
 }
 
 /// In words, which edges are not periodic, with the verb; none where all are.
@@ -271,6 +289,23 @@ mod tests {
             Box::new(Synthetic { periodic: *periodic, ..made }) as Box<dyn Trajectory>
         };
         Inputs::new(periodic.iter().map(trajectory).collect())
+    }
+
+    #[test]
+    fn times_of_different_steps_that_attoseconds_cannot_count_are_refused() {
+        let inputs = |ticks: [f64; 2]| {
+            let of = |tick: f64| {
+                let cell = Cell::cubic(10.0).unwrap();
+                let at = |_| vec![glam::DVec3::ZERO];
+                Box::new(Synthetic::new(&[0], (0..4).collect(), tick, cell, at)) as Box<dyn Trajectory>
+            };
+            Inputs::new(ticks.map(of).into_iter().collect())
+        };
+        // 1 s and 2 s a step; 1 s alone is no trouble, nor are 1 fs and 0.1 s.
+        let words = inputs([1e12, 2e12]).err().unwrap().to_string();
+        assert!(words.contains("frame 3 is at 3e12 ps") && words.contains("2.3 s"), "{words}");
+        assert_eq!(inputs([1e12, 1e12]).unwrap().clocks()[1].ticks, [0, 1, 2, 3]);
+        assert_eq!(inputs([1e-3, 1e11]).unwrap().clocks()[1].ticks[2], 200_000_000_000_000_000);
     }
 
     #[test]

@@ -150,6 +150,17 @@ pub(super) fn lammps_units(text: &str) -> Result<Units, String> {
     Units::named(text).ok_or_else(|| format!("LAMMPS has the units {}", Units::names().join(", ")))
 }
 
+/// In their order.
+fn each_once(numbers: &[f64]) -> Vec<f64> {
+    let mut once: Vec<f64> = Vec::new();
+    for number in numbers {
+        if !once.contains(number) {
+            once.push(*number);
+        }
+    }
+    once
+}
+
 /// 512MB, 4 GB, 1.5GiB.
 fn bytes(text: &str) -> Result<u64, String> {
     let help = || format!("\"{text}\" is no size; write e.g. 512MB or 4GB");
@@ -197,13 +208,14 @@ impl Analyze {
         let settings = self.settings();
         settings.check()?;
         let directory = self.directory();
-        let earlier = Results::read(&directory)?;
+        let earlier = trajectories::results(&directory)?;
         let data = inputs.identity()?;
         check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
         Results::check_place(&directory, &entries, earlier.as_ref())?;
+        // Before the work, which may take hours.
         let mut notes = inputs.notes();
         notes.extend(analysis::memory_note(&inputs, &settings));
-        if entries.iter().any(|entry| entry.name == "isf_coherent") {
+        if entries.iter().any(|entry| entry.name == analysis::COHERENT) {
             notes.extend(analysis::wave_number_notes(&inputs, &settings));
         }
         for note in &notes {
@@ -216,17 +228,16 @@ impl Analyze {
         bar.clear();
         let (stage, temperatures) = trajectories::conditions_of(&inputs);
         let outcomes = outcomes?;
-        let earlier = match earlier {
+        // What stays, and what is replaced.
+        let (kept, replaced) = match earlier.as_ref() {
             Some(earlier) if earlier.data != data => {
-                set_aside(&earlier, &outcomes, &directory)?;
-                None
+                (None, (!set_aside(earlier, &outcomes, &directory)?).then_some(earlier))
             }
-            earlier => earlier,
+            earlier => (earlier, earlier),
         };
         let contents = inputs.contents()?;
-        let results =
-            Results { stage, temperatures, data, contents, notes, ..assemble(&inputs, outcomes, earlier) };
-        results.write(&directory)?;
+        let results = Results { stage, temperatures, data, contents, ..assemble(&inputs, outcomes, kept) };
+        results.write(&directory, replaced)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
         Ok(Outcome::Done)
@@ -235,7 +246,7 @@ impl Analyze {
     fn settings(&self) -> Settings {
         let defaults = Settings::default();
         Settings {
-            wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { self.q.clone() },
+            wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { each_once(&self.q) },
             q_max: self.q_max.unwrap_or(defaults.q_max),
             r_max: self.r_max,
             r_bins: self.r_bins.map(Into::into),
@@ -275,8 +286,9 @@ fn check_same_inputs(earlier: Option<&Results>, inputs: &Inputs, data: &str, dir
     }
 }
 
-/// Results of an earlier state of the files, where not all of them are measured again, are kept, but not among the new ones.
-fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<()> {
+/// Results of an earlier state of the files, where not all of them are measured again, are kept, but not among the new ones. Whether there
+/// were such.
+fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<bool> {
     let again = |name: &str| measured.iter().any(|outcome| outcome.name == name);
     let left: Vec<&str> =
         earlier.outcomes.iter().map(|o| o.name.as_str()).filter(|name| !again(name)).collect();
@@ -288,7 +300,7 @@ fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<
             older.display()
         ));
     }
-    Ok(())
+    Ok(!left.is_empty())
 }
 
 fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
@@ -297,8 +309,8 @@ fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
 }
 
 /// What was found now, and what earlier analyses found of the other observables.
-fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> Results {
-    let mut all: Vec<Found> = earlier.map_or_else(Vec::new, |e| e.outcomes);
+fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<&Results>) -> Results {
+    let mut all: Vec<Found> = earlier.map_or_else(Vec::new, |e| e.outcomes.clone());
     for outcome in outcomes {
         match all.iter_mut().find(|o| o.name == outcome.name) {
             Some(place) => *place = outcome,
@@ -310,8 +322,16 @@ fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> 
     let ticks = clock.ticks.first().zip(clock.ticks.last());
     let group = first.h5md().filter(|reader| reader.groups().len() > 1).map(TrajectoryReader::group);
     all.sort_by_key(|o| OBSERVABLES.iter().position(|e| e.name == o.name));
+    // Those of outcomes that stay as well.
+    let mut notes = inputs.notes();
+    for note in all.iter().flat_map(|outcome| &outcome.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
     Results {
         inputs: absolute(inputs),
+        notes,
         version: env!("CARGO_PKG_VERSION").to_string(),
         command: console::command_line(),
         atoms: Some(first.particles().species.len()),
@@ -354,6 +374,11 @@ mod tests {
         for wrong in ["4", "GB", "4 apples", "-1GB", "1kB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_wave_number_that_is_given_twice_is_measured_once() {
+        assert_eq!(each_once(&[6.3, 3.7, 6.3, 3.7, 1.0]), [6.3, 3.7, 1.0]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Report {
         if !directory.join(results::FILE).exists() {
             Analyze::all_of(&self.run)?.execute()?;
         }
-        let Some(results) = Results::read(&directory)? else {
+        let Some(results) = trajectories::results(&directory)? else {
             bail!("{}: no results were written; run `vitrion analyze` first", directory.display());
         };
         let files = files_of(&self.run, &results)?;

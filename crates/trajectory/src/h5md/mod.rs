@@ -59,6 +59,7 @@ use std::path::{Path, PathBuf};
 pub use groups::{GroupSummary, groups_in};
 pub use journal::holds_sealed_rows;
 pub use plain::{PlainHeader, PlainWriter};
+pub use plausible::{AtOnce, announces_too_much};
 pub use provenance::{Extension, Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
 pub use summary::Summary;

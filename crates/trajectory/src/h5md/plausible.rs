@@ -17,21 +17,41 @@ const ELSEWHERE: u64 = 1 << 36;
 const DEPTH: usize = 6;
 const MEMBERS: usize = 1000;
 
-/// The first dataset below `particles` or `vitrion` that announces too much: its name, and why.
-pub(super) fn too_much(file: &File) -> Option<(String, String)> {
-    ["particles", "vitrion"].iter().find_map(|name| in_group(&file.group(name).ok()?, DEPTH))
+/// Elements of a dataset, rows that are not written yet included: products of dimensions must fit 64 bits, also in bytes.
+const MOST_ELEMENTS: f64 = 1e18;
+
+/// What is read of a dataset at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtOnce {
+    /// One row of what H5MD calls `value`: trajectories, whose later frames need not be written yet. All of any other.
+    Row,
+    /// All of it: tables.
+    All,
 }
 
-/// The same below one group.
+/// The first dataset below these groups that announces more than its file can hold: its name, and why.
+pub fn announces_too_much(file: &File, groups: &[&str], at_once: AtOnce) -> Option<(String, String)> {
+    groups.iter().find_map(|name| in_group(&file.group(name).ok()?, at_once, DEPTH))
+}
+
+/// The same of a trajectory, below one group.
 pub(super) fn too_much_in(group: &Group) -> Option<(String, String)> {
-    in_group(group, DEPTH)
+    in_group(group, AtOnce::Row, DEPTH)
 }
 
-fn in_group(group: &Group, depth: usize) -> Option<(String, String)> {
+/// The same of all of a trajectory.
+pub(super) fn too_much(file: &File) -> Option<(String, String)> {
+    announces_too_much(file, &["particles", "vitrion"], AtOnce::Row)
+}
+
+fn in_group(group: &Group, at_once: AtOnce, depth: usize) -> Option<(String, String)> {
     let names = group.member_names().ok()?;
     names.iter().take(MEMBERS).find_map(|name| match group.dataset(name) {
-        Ok(dataset) => Some((dataset.name(), check(&dataset, name == "value")?)),
-        Err(_) if depth > 0 => in_group(&group.group(name).ok()?, depth - 1),
+        Ok(dataset) => {
+            let by_row = at_once == AtOnce::Row && name == "value";
+            Some((dataset.name(), check(&dataset, by_row)?))
+        }
+        Err(_) if depth > 0 => in_group(&group.group(name).ok()?, at_once, depth - 1),
         Err(_) => None,
     })
 }
@@ -44,7 +64,8 @@ fn check(dataset: &Dataset, by_row: bool) -> Option<String> {
     let element = dataset.dtype().map_or(8, |kind| kind.size()).max(8);
     let read = shape.iter().skip(usize::from(by_row));
     let announced = read.map(|n| *n as f64).product::<f64>() * element as f64;
-    if announced <= HARMLESS as f64 {
+    let elements = shape.iter().map(|n| *n as f64).product::<f64>();
+    if announced <= HARMLESS as f64 && elements <= MOST_ELEMENTS {
         return None;
     }
     let elsewhere = is_elsewhere(dataset);
@@ -58,7 +79,7 @@ fn check(dataset: &Dataset, by_row: bool) -> Option<String> {
     } else {
         format!("the {held} bytes of it in the file")
     };
-    (announced > limit as f64).then(|| {
+    (announced > limit as f64 || elements > MOST_ELEMENTS).then(|| {
         format!("it announces {shape:?} numbers, {announced:.1e} bytes to be read at once, which {holder} cannot hold")
     })
 }
@@ -85,13 +106,17 @@ mod tests {
     }
 
     fn named(name: &str, shape: &[usize]) -> Option<(String, String)> {
+        of_dataset(name, shape, AtOnce::Row)
+    }
+
+    fn of_dataset(name: &str, shape: &[usize], at_once: AtOnce) -> Option<(String, String)> {
         let directory = tempfile::tempdir().unwrap();
         let file = File::create(directory.path().join("x.h5")).unwrap();
         let group = file.create_group("particles/all/position").unwrap();
         let extents = Extents::Simple(SimpleExtents::new(shape.iter().map(|n| Extent::resizable(*n))));
         let chunk: Vec<usize> = shape.iter().map(|n| (*n).min(4)).collect();
         group.new_dataset_builder().chunk(chunk).empty::<f32>().shape(extents).create(name).unwrap();
-        too_much(&file)
+        announces_too_much(&file, &["particles", "vitrion"], at_once)
     }
 
     #[test]
@@ -102,6 +127,8 @@ mod tests {
             "{name} {reason}"
         );
         assert!(found(&[1 << 50]).is_some());
+        // The number of its bytes does not fit 64 bits, though one row is small.
+        assert!(found(&[1 << 59, 3]).is_some());
         // What is no `value` is read as a whole.
         let (_, reason) = named("position", &[1 << 40, 3]).unwrap();
         assert!(reason.contains("the 0 bytes of it in the file"), "{reason}");
@@ -154,5 +181,8 @@ mod tests {
     fn rows_that_are_not_written_yet_are_no_flood() {
         assert_eq!(found(&[1 << 40, 1000, 3]), None);
         assert_eq!(found(&[100_000]), None);
+        // But a table is read as a whole.
+        assert!(of_dataset("value", &[1 << 40, 1000, 3], AtOnce::All).is_some());
+        assert_eq!(of_dataset("value", &[100_000], AtOnce::All), None);
     }
 }
