@@ -164,7 +164,8 @@ fn labels_of_types_name_the_species() {
 fn molecules_of_the_dump_are_taken_where_the_topology_has_none() {
     let place = Place::new();
     let frames = walk(6);
-    let rows: String = (0..ATOMS).map(|i| format!("{} {} 0 1 2 3\n", i + 1, kind(i))).collect();
+    let rows: Vec<String> = (0..ATOMS).map(|i| format!("{} {} 0 1 2 3\n", i + 1, kind(i))).collect();
+    let rows = rows.concat();
     let data = place.write(
         "x.data",
         format!(

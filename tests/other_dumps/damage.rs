@@ -115,6 +115,16 @@ fn a_frame_that_two_runs_wrote_is_taken_once() {
         assert!(words.contains("whole cells away") && words.contains("split the file there"), "{words}");
         done(&["info", &place.path(name)]);
     }
+    // Nor if somebody has removed its first frame: of all atoms, or of one.
+    for (name, atoms, note) in [("all", 0..ATOMS, "contradict each other"), ("one", 3..4, "counts them anew")]
+    {
+        let mut recounted = frames[6..].to_vec();
+        for frame in &mut recounted {
+            frame.s[atoms.clone()].iter_mut().for_each(|s| s.x += 1.0);
+        }
+        let words = place.refused(name, style.write(&frames[..6]) + &style.write(&recounted), &TIMESTEP);
+        assert!(words.contains(note), "{name}: {words}");
+    }
     // The same step with other places is no repetition.
     let mut other = frames[5..].to_vec();
     other[0].s[3].y += 0.01;

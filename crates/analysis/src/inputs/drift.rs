@@ -379,7 +379,7 @@ mod tests {
         let frames: Vec<Vec<DVec3>> = (0..40).map(|frame| (made.positions)(frame)).collect();
         let moves = |frame: usize| frames[frame].iter().zip(&frames[0]).map(|(r, start)| *r - *start);
         let expected: f64 = (1..40).map(|frame| bodies.expected(moves(frame)).unwrap()).sum();
-        let steps: f64 = (1..40).map(|frame| (frame * frame) as f64).sum();
+        let steps: f64 = (1..40).map(|frame| f64::from(frame * frame)).sum();
         Box::new(walkers(DVec3::X * (ratio * expected / steps).sqrt(), true))
     }
 

@@ -78,6 +78,8 @@ struct Seen {
     raw: f64,
     with: f64,
     against: f64,
+    /// How many of these are by less than [`SMALL_MOVE`], but not to the same place: images that are counted anew.
+    recounted: usize,
     /// Moves by more than half a cell where n does not change: their number, and the largest of what is left to a whole cell.
     jumps: usize,
     largest_rest: f64,
@@ -124,6 +126,7 @@ impl Seen {
             raw: 0.0,
             with: 0.0,
             against: 0.0,
+            recounted: 0,
             jumps: 0,
             largest_rest: 0.0,
             moves: 0,
@@ -172,6 +175,7 @@ impl Seen {
                 self.raw += ds * ds;
                 self.with += (ds + dn) * (ds + dn);
                 self.against += (ds - dn) * (ds - dn);
+                self.recounted += usize::from(ds.abs() < SMALL_MOVE && (ds + dn).abs() > 0.5);
             } else if ds.abs() > 0.5 {
                 self.jumps += 1;
                 self.largest_rest = self.largest_rest.max((ds.abs() - 1.0).abs());
@@ -350,6 +354,13 @@ fn with_images(
         (true, true) if raw < 0.5 * with => false,
         _ => return Err(contradiction()),
     };
+    if images && seen.recounted > 0 && seen.largest_move <= SMALL_MOVE {
+        return Err(refuse(format!(
+            "positions and {name} contradict each other: {name} changes {} times by whole cells while nothing moves by more than {:.2} \
+             of one, as where a run that begins counts them anew",
+            seen.recounted, seen.largest_move
+        )));
+    }
     if images {
         return Ok(Unwrapping::Images);
     }

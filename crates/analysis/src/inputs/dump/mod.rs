@@ -95,7 +95,10 @@ impl DumpTrajectory {
             let frame = self.checked(index)?;
             let corner = self.corner(&frame);
             let positions = frame.positions.iter().map(|r| *r - corner).collect();
-            Ok(Some((frame.cell, positions, frame.images)))
+            // Along edges that nothing repeats itself along, counts are placeholders.
+            let along = |n: DVec3| DVec3::select(self.periodic, n, DVec3::ZERO);
+            let images = frame.images.map(|images| images.into_iter().map(along).collect());
+            Ok(Some((frame.cell, positions, images)))
         };
         let (way, notes) =
             unwrapping::of_dump(&look, self.dump.frames(), self.periodic.into(), self.counted, label)?;
