@@ -18,7 +18,7 @@ const READS: &str = "give a run directory, an H5MD trajectory (*.h5) or a LAMMPS
 /// The H5MD files of a run directory, in the order of their names, or the one file that is named.
 pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.exists() {
-        bail!("{}: there is no such file or directory; give a run directory or an H5MD file", path.display());
+        bail!("{}: there is no such file or directory; {READS}", path.display());
     }
     if !path.is_dir() {
         let file = vec![path.to_path_buf()];

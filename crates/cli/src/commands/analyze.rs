@@ -51,7 +51,7 @@ pub struct Analyze {
     #[arg(long, value_name = "SYSTEM.data")]
     topology: Option<PathBuf>,
 
-    /// Length of a step of a LAMMPS dump or of an H5MD file of another program [default: that of the file, or 1 fs]
+    /// Length of a step of a LAMMPS dump or of an H5MD file of another program [default: that of the file, or LAMMPS' default in its units, 1 fs in real and metal]
     #[arg(long, value_name = "TIME", value_parser = time)]
     timestep: Option<f64>,
 
@@ -209,6 +209,7 @@ impl Analyze {
         settings.check()?;
         let directory = self.directory();
         let earlier = trajectories::results(&directory)?;
+        inputs.check_distinct()?;
         let data = inputs.identity()?;
         check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
         Results::check_place(&directory, &entries, earlier.as_ref())?;

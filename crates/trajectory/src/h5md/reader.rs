@@ -164,9 +164,13 @@ impl TrajectoryReader {
         is_own(&self.file)
     }
 
-    /// Whether these are all particles, as far as the file says: there is no other group, or this one is called `all`.
+    /// Whether these are all particles, as far as the file says: there is no other group, or this one is called `all`; and its ids
+    /// have no gaps.
     pub fn is_whole(&self) -> bool {
-        self.is_own() || self.groups.len() == 1 || self.group() == "all"
+        let gaps = self.ids().is_some_and(|ids| {
+            ids.last().is_some_and(|last| usize::try_from(*last).is_ok_and(|last| last > ids.len()))
+        });
+        self.is_own() || (!gaps && (self.groups.len() == 1 || self.group() == "all"))
     }
 
     /// Along which edges of the box the system repeats itself; along none where there is no box.
