@@ -328,7 +328,7 @@ fn a_report_of_a_run_that_has_moved_and_of_replicas_of_two_temperatures() {
     let with_temperatures = |run: &Path, temperatures: Vec<f64>| {
         let analysis = run.join("analysis");
         let results = Results::read(&analysis).unwrap().unwrap();
-        Results { temperatures, ..results }.write(&analysis).unwrap();
+        Results { temperatures, ..results.clone() }.write(&analysis, Some(&results)).unwrap();
         done(&["report", text(run)]);
         page(run)
     };

@@ -184,9 +184,15 @@ fn write_fits(run: &Path, temperature: f64, tau: Option<f64>) {
         .real("tau_ps", "ps", FACTORS.iter().map(|f| f * tau).collect())
         .text("verdict", verdict(10));
     let result = Ok(vec![fits, replicas]);
-    let outcome = Outcome { name: "isf_coherent".into(), key: "planted".into(), reused: false, result };
+    let outcome = Outcome {
+        name: "isf_coherent".into(),
+        key: "planted".into(),
+        notes: Vec::new(),
+        reused: false,
+        result,
+    };
     Results { outcomes: vec![outcome], temperatures: vec![temperature; 10], ..Results::default() }
-        .write(&run.join("analysis"))
+        .write(&run.join("analysis"), None)
         .unwrap();
 }
 

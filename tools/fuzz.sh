@@ -27,14 +27,22 @@ failed=()
 for target in "${targets[@]}"; do
     echo "fuzz: $target, $seconds s"
     corpus=target/fuzz/corpus/$target
-    mkdir -p "$corpus" "target/fuzz/artifacts/$target"
+    artifacts=target/fuzz/artifacts/$target
+    mkdir -p "$corpus" "$artifacts"
+    # What is found now is newer.
+    stamp=$(mktemp)
     # What the program keeps is a few small files; what a run finds stays in target/.
     "${fuzz[@]}" run "${options[@]}" "$target" "$corpus" "tests/fuzz/corpus/$target" -- \
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=4096 -max_len=20000 -print_final_stats=1 \
-        -artifact_prefix="target/fuzz/artifacts/$target/" 2>&1 | grep -E "DONE|stat::|ERROR|panicked|SUMMARY|Test unit" ||
+        -artifact_prefix="$artifacts/" 2>&1 | grep -E "DONE|stat::|ERROR|panicked|SUMMARY|Test unit" ||
         failed+=("$target")
-    ls "target/fuzz/artifacts/$target/"* > /dev/null 2>&1 && failed+=("$target")
-    rm -rf /dev/shm/vitrion-fuzz-*
+    if [ -n "$(find "$artifacts" -type f -newer "$stamp")" ]; then failed+=("$target"); fi
+    # Directories of this user's targets that run no more; others may be running.
+    for directory in /dev/shm/vitrion-fuzz-*; do
+        process=${directory##*-}
+        if [ -O "$directory" ] && [ "$directory" -nt "$stamp" ] && ! kill -0 "$process" 2> /dev/null; then rm -rf "$directory"; fi
+    done
+    rm -f "$stamp"
 done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "fuzz: failed: ${failed[*]}; inputs are in target/fuzz/artifacts" >&2

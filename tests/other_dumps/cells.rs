@@ -40,6 +40,38 @@ fn in_a_changing_cell_every_way_to_write_positions_gives_the_same_displacements(
     }
 }
 
+/// Some scripts unwrap `x y z` and leave `ix iy iz` beside them, or leave out what they are.
+#[test]
+fn unwrapped_positions_that_are_called_x_are_taken_as_they_are() {
+    let place = Place::new();
+    for (cell, mut frames) in [("breathing", breathing(20)), ("constant", walk(20))] {
+        // All walk on through the walls.
+        for (i, frame) in (0..).zip(&mut frames) {
+            for (atom, s) in frame.s.iter_mut().enumerate() {
+                s.x += f64::from(i) * if atom % 2 == 0 { 0.08 } else { -0.08 };
+            }
+        }
+        let expected = expected(&frames);
+        for (name, columns, note) in [
+            ("images", "id type xu yu zu ix iy iz", "although the file has `ix iy iz`"),
+            ("alone", "id type xu yu zu", "taken for unwrapped"),
+        ] {
+            let text = Style::columns(columns).write(&frames).replace("xu yu zu", "x y z");
+            let name = format!("{cell}-{name}");
+            let (words, found) = place.analyze(&name, text, &TIMESTEP);
+            assert!(words.contains(note), "{name}: {words}");
+            assert_displacements(&found, STEP, &expected);
+            let converted = place.path(&format!("{name}.h5"));
+            done(&[&["convert", &place.path(&name), &converted], &TIMESTEP[..]].concat());
+            assert_displacements(&analyze_file(&converted, &[]).1, STEP, &expected);
+        }
+        // Wrapped ones are followed by their images.
+        let text = Style::columns("id type x y z ix iy iz").write(&frames);
+        let (_, found) = place.analyze(&format!("{cell}-wrapped"), text, &TIMESTEP);
+        assert_displacements(&found, STEP, &expected);
+    }
+}
+
 /// <https://github.com/MDAnalysis/mdanalysis/issues/3741>
 #[test]
 fn a_cell_that_shrinks_about_its_centre_moves_no_atom_at_rest() {

@@ -95,6 +95,36 @@ fn a_frame_that_two_runs_wrote_is_taken_once() {
         done(&[&["convert", &place.path(name), &h5], &TIMESTEP[..]].concat());
         assert_displacements(&analyze_file(&h5, &[]).1, 0.002, &expected);
     }
+    // An atom that the second run wrapped anew, with its image.
+    let text = style.frame(&frames[5]);
+    let row = text.lines().nth(9).unwrap();
+    let mut words: Vec<String> = row.split(' ').map(String::from).collect();
+    words[2] = (words[2].parse::<f64>().unwrap() - 10.0).to_string();
+    words[5] = (words[5].parse::<f64>().unwrap() + 1.0).to_string();
+    let anew = text.replacen(row, &words.join(" "), 1);
+    let whole = style.write(&frames[..6]) + &anew + &style.write(&frames[6..]);
+    let (words, found) = place.analyze("anew", whole, &TIMESTEP);
+    assert!(words.contains("step 500 stands there twice"), "{words}");
+    assert_displacements(&found, 0.002, &expected);
+    // A second run that counts cells from 0 again: across it there are no displacements.
+    for (name, columns) in [("images", "id type x y z ix iy iz"), ("unwrapped", "id type xu yu zu")] {
+        let style = Style::columns(columns);
+        let text = style.write(&frames[..6]) + &style.write(&again);
+        let words = place.refused(name, text, &TIMESTEP);
+        assert!(words.contains("frame 6 repeats the frame before (step 500)"), "{name}: {words}");
+        assert!(words.contains("whole cells away") && words.contains("split the file there"), "{words}");
+        done(&["info", &place.path(name)]);
+    }
+    // Nor if somebody has removed its first frame: of all atoms, or of one.
+    for (name, atoms, note) in [("all", 0..ATOMS, "contradict each other"), ("one", 3..4, "counts them anew")]
+    {
+        let mut recounted = frames[6..].to_vec();
+        for frame in &mut recounted {
+            frame.s[atoms.clone()].iter_mut().for_each(|s| s.x += 1.0);
+        }
+        let words = place.refused(name, style.write(&frames[..6]) + &style.write(&recounted), &TIMESTEP);
+        assert!(words.contains(note), "{name}: {words}");
+    }
     // The same step with other places is no repetition.
     let mut other = frames[5..].to_vec();
     other[0].s[3].y += 0.01;
@@ -180,6 +210,7 @@ fn line_breaks_of_windows_blank_lines_and_marks_of_editors_are_read() {
         ("between", text.replace("ITEM: TIMESTEP", "\nITEM: TIMESTEP")),
         ("row", blank_row),
         ("mark", format!("\u{feff}{text}")),
+        ("leading", text.replace("ITEM: ATOMS", " ITEM: ATOMS")),
         ("spaces", text.replace("ITEM: TIMESTEP", "ITEM: TIMESTEP  ").replace(" iz\n", " iz \n")),
     ] {
         let (_, found) = place.analyze(name, text, &TIMESTEP);

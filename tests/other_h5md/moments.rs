@@ -76,10 +76,10 @@ fn an_offset_may_be_an_array_of_one_number() {
         incremented(&position, 100, Some(offset));
         let (first, last) = (offset[0], offset[0] + 200);
         let text = made.info(&[]);
-        let number = |n: i64| if n > 999 { format!("{},{:03}", n / 1000, n % 1000) } else { n.to_string() };
-        let plain = text.replace(['\u{2009}', '\u{202f}', '_', ' '], "");
-        let wanted = format!("steps{}to{}", number(first), number(last)).replace(' ', "");
-        assert!(plain.replace(',', "").contains(&wanted.replace(',', "")), "{text}");
+        // Without what parts groups of digits.
+        let line = text.lines().find(|line| line.contains("steps ")).unwrap();
+        let digits: String = line.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        assert!(digits.contains(&format!("steps{first}to{last}")), "{text}");
     }
 }
 
@@ -97,6 +97,79 @@ fn velocities_at_other_steps_cost_no_frames() {
     let with: Vec<bool> =
         text.lines().filter(|l| l.starts_with("Lattice")).map(|l| l.contains(":vel:R:3")).collect();
     assert_eq!(with, (0..FRAMES).map(|f| f == 0 || f == 10).collect::<Vec<_>>());
+}
+
+/// Components of the first velocity in the first frame of an extended XYZ file (A/ps).
+fn velocity(text: &str) -> Vec<f64> {
+    text.lines().nth(2).unwrap().split_whitespace().rev().take(3).map(|x| x.parse().unwrap()).collect()
+}
+
+#[test]
+fn velocities_without_unit_are_in_the_time_of_the_file() {
+    // As LAMMPS writes in `units real`: 0.005 A/fs, steps of 1 fs, and no unit anywhere.
+    let frames = walk(0.8);
+    let made = Made::new();
+    let group = made.bare("all", &wrapped(&frames));
+    let steps = every(100, FRAMES);
+    times(&group.group("position").unwrap(), &steps, 1.0, None);
+    dataset(&group, "species", &[N], &two_species());
+    series(&group, "velocity", &[N, 3], &vec![0.005; FRAMES * N * 3], &steps);
+    let (text, said) = made.convert(&["--timestep", "1 fs"]);
+    assert!(velocity(&text).iter().all(|v| (v - 5.0).abs() < 1e-12), "{:?}", velocity(&text));
+    assert!(said.contains("velocity/value has no unit: that of the positions per 0.001 ps"), "{said}");
+    let (text, said) = made.convert(&[]);
+    assert!(velocity(&text).iter().all(|v| (v - 0.005).abs() < 1e-15), "{:?}", velocity(&text));
+    assert!(said.contains("that of the positions per 1 ps"), "{said}");
+    // Times with a unit say it, whatever the user says of steps.
+    word(&group.dataset("position/time").unwrap(), "unit", "fs");
+    let (text, _) = made.convert(&["--timestep", "2 fs"]);
+    assert!(velocity(&text).iter().all(|v| (v - 5.0).abs() < 1e-12), "{:?}", velocity(&text));
+    // With a unit of its own nothing is assumed.
+    word(&group.dataset("velocity/value").unwrap(), "unit", "nm ps-1");
+    let (text, said) = made.convert(&["--timestep", "1 fs"]);
+    assert!(velocity(&text).iter().all(|v| (v - 0.05).abs() < 1e-15), "{:?}", velocity(&text));
+    assert!(!said.contains("velocity"), "{said}");
+}
+
+#[test]
+fn positions_without_steps_are_left_out_and_that_is_said() {
+    let made = Made::new();
+    let frames = walk(0.8);
+    let group = made.group("all", &wrapped(&frames));
+    dataset(&group, "species", &[N], &two_species());
+    let element = group.group("position").unwrap();
+    element.unlink("step").unwrap();
+    element.unlink("time").unwrap();
+    dataset(&element, "step", &[10], &every(100, 10));
+    let note = "the last frames (10) lack a step";
+    let text = made.info(&[]);
+    assert!(text.contains("frames        10,") && text.contains(note), "{text}");
+    let (text, said) = made.convert(&[]);
+    assert!(text.matches("Lattice").count() == 10 && said.contains(note), "{said}");
+    assert!(made.msd("1", &[]).2.contains(note));
+}
+
+#[test]
+fn what_is_missing_lacks_no_unit_and_reduced_units_are_named() {
+    let frames = walk(0.8);
+    let made = Made::new();
+    let group = made.bare("all", &frames);
+    dataset(&group, "species", &[N], &two_species());
+    word(&group.dataset("position/value").unwrap(), "unit", "Angstrom");
+    let module = made.file.create_group("h5md/modules/units").unwrap();
+    word(&module, "system", "LAMMPS_real");
+    assert_close(made.msd("1", &[]).1, moved(&frames, |i| i % 2 == 0));
+    for unit in ["1", "dimensionless"] {
+        let value = group.dataset("position/value").unwrap();
+        value.delete_attr("unit").unwrap();
+        word(&value, "unit", unit);
+        let error = made.refused(&[]);
+        assert!(error.contains("reduced units") && !error.contains("damaged"), "{error}");
+    }
+    let time = dataset(&group.group("position").unwrap(), "time", &[FRAMES], &[0.0; FRAMES]);
+    word(&time, "unit", "nm");
+    let error = made.refused(&[]);
+    assert!(error.contains("`particles/all/position/time`") && error.contains("one of time"), "{error}");
 }
 
 #[test]
@@ -245,6 +318,38 @@ fn what_is_broken_empty_or_flat_is_refused_by_name() {
 }
 
 #[test]
+fn room_that_is_made_before_it_is_needed_is_no_damage() {
+    // Room for a billion frames, of which a few are written; and frames that lie in another file.
+    let frames = walk(0.8);
+    let made = Made::new();
+    let group = made.group("all", &wrapped(&frames));
+    dataset(&group, "species", &[N], &two_species());
+    let (_, msd, _) = made.msd("1", &[]);
+    let element = group.group("position").unwrap();
+    let value = element.dataset("value").unwrap();
+    let numbers = value.read_raw::<f64>().unwrap();
+    element.unlink("value").unwrap();
+    let builder = element.new_dataset_builder().chunk((1, N, 3)).deflate(1);
+    let roomy = builder.empty::<f64>().shape((FRAMES.., N, 3)).create("value").unwrap();
+    word(&roomy, "unit", "Angstrom");
+    roomy.write_raw(&numbers).unwrap();
+    roomy.resize((1_000_000_000, N, 3)).unwrap();
+    assert_close(made.msd("1", &[]).1, msd);
+    element.unlink("value").unwrap();
+    let part = made.directory.path().join("part.h5");
+    let other = hdf5::File::create(&part).unwrap();
+    dataset(&other, "r", &[FRAMES, N, 3], &numbers);
+    drop(other);
+    let shape = (FRAMES, N, 3);
+    let all = || hdf5::Hyperslab::from((.., .., ..));
+    let builder =
+        element.new_dataset_builder().virtual_map(part.to_str().unwrap(), "r", shape, all(), shape, all());
+    let composed = builder.empty::<f64>().shape(shape).create("value").unwrap();
+    word(&composed, "unit", "Angstrom");
+    assert_close(made.msd("1", &[]).1, msd);
+}
+
+#[test]
 fn a_shape_that_no_file_can_hold_takes_no_memory() {
     let made = Made::new();
     let group = made.file.create_group("particles/all").unwrap();
@@ -253,6 +358,14 @@ fn a_shape_that_no_file_can_hold_takes_no_memory() {
     builder.empty::<f64>().shape((2, 1_000_000_000_000, 3)).create("value").unwrap();
     let error = made.refused(&[]);
     assert!(error.contains("1000000000000") && error.contains("cannot hold"), "{error}");
+    let made = Made::new();
+    let group = made.file.create_group("particles/all").unwrap();
+    let element = group.create_group("position").unwrap();
+    let builder = element.new_dataset_builder().chunk((1, 10, 3));
+    builder.empty::<f64>().shape((1_000_000_000_000, 10, 3)).create("value").unwrap();
+    scalar(&element, "step", &1_i64);
+    let error = made.refused(&[]);
+    assert!(error.contains("announces 1000000000000 rows"), "{error}");
     let made = Made::new();
     let group = made.group("all", &walk(0.8));
     dataset(&group, "species", &[N], &two_species());

@@ -112,6 +112,27 @@ fn unwrapped_positions_in_a_changing_cell_do_not_move_with_it() {
 }
 
 #[test]
+fn a_system_under_shear_is_refused() {
+    // ESPResSo writes an offset of zero where there is no shear.
+    let frames = walk(0.8);
+    for shift in [0.0, 0.7] {
+        let made = Made::new();
+        let group = made.group("atoms", &wrapped(&frames));
+        dataset(&group, "species", &[N], &[1; N]);
+        let shear = group.create_group("lees_edwards").unwrap();
+        let mut offsets = [0.0; FRAMES];
+        offsets[FRAMES - 1] = shift;
+        series(&shear, "offset", &[1], &offsets, &every(100, FRAMES));
+        if shift == 0.0 {
+            assert_close(made.msd("1", &[]).1, moved(&frames, |_| true));
+        } else {
+            let error = made.refused(&[]);
+            assert!(error.contains("lees_edwards/offset") && error.contains("shear"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_wrapped_along_an_edge_that_is_not_periodic() {
     // Along z they move by 0.7 L a frame, through where a wall would be; a placeholder that changes means nothing.
     let flat_walk = walk(0.8);

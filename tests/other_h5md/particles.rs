@@ -121,7 +121,23 @@ fn one_of_several_groups_is_asked_for() {
     assert!(text.contains("; this is ions") && text.contains("; this is solvent"), "{text}");
     // Results of one group are not kept for another.
     let output = made.run(&["--group", "solvent"]);
-    assert!(!output.status.success() || !String::from_utf8_lossy(&output.stdout).contains("kept"));
+    let error = stderr(&output);
+    // Beside those of the first group, which nobody asked to replace.
+    let kept = String::from_utf8_lossy(&output.stdout).contains("kept");
+    assert!(output.status.success() && !kept, "{error}");
+    // What the page says of the group is in the results, however the name was written on the command line.
+    for option in [&["--group=ions"][..], &["--group", "ions"]] {
+        made.msd("7", option);
+        let page = made.directory.path().join("page.html");
+        let _ = std::fs::remove_file(&page);
+        let run = made.directory.path().to_str().unwrap().to_string();
+        let _ = std::fs::remove_dir_all(made.directory.path().join("analysis"));
+        std::fs::rename(made.out(), made.directory.path().join("analysis")).unwrap();
+        let output = vitrion(&["report", &run, "--out", page.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(text.contains("6 atoms"), "{}", &text[..text.len().min(4000)]);
+    }
     // `all` is the whole system, and that it was taken is said.
     let group = made.group("all", &wrapped(&frames));
     dataset(&group, "species", &[N], &two_species());
@@ -171,6 +187,43 @@ fn species_of_any_type_are_read_and_changing_ones_refused() {
     assert!(error.contains("particle 3 is 2 at first and 9 in row 7 (step 700)"), "{error}");
     let error = build(&|_| ()).refused(&[]);
     assert!(error.contains("no species") && error.contains("--topology SYSTEM.data"), "{error}");
+}
+
+#[test]
+fn a_sound_file_of_many_ids_is_not_called_damaged() {
+    // 40,000 frames of 300 particles in other rows every time, compressed: what a child process reads first is bounded.
+    let made = Made::new();
+    let (frames, n) = (40_000, 300);
+    let group = made.file.create_group("particles/atoms").unwrap();
+    let position = group.create_group("position").unwrap();
+    let builder = position.new_dataset_builder().chunk((1000, n, 3)).deflate(1);
+    builder.empty::<f32>().shape((frames, n, 3)).create("value").unwrap();
+    scalar(&position, "step", &1_i64);
+    let id = group.create_group("id").unwrap();
+    let ids: Vec<i32> =
+        (0..).take(frames).flat_map(|f| (0..300).map(move |row| (row * 7 + f * 13) % 300)).collect();
+    let builder = id.new_dataset_builder().chunk((100, n)).deflate(1);
+    builder.empty::<i32>().shape((frames, n)).create("value").unwrap().write_raw(&ids).unwrap();
+    scalar(&id, "step", &1_i64);
+    made.file.flush().unwrap();
+    let path = made.path();
+    let output = vitrion(&["probe", path.to_str().unwrap()]);
+    assert!(output.status.success());
+    let text = made.info(&[]);
+    assert!(text.contains("frames        40"), "{text}");
+}
+
+#[test]
+fn masses_that_are_no_numbers_are_the_same_at_all_moments() {
+    let frames = walk(0.8);
+    let made = Made::new();
+    let group = made.group("all", &wrapped(&frames));
+    let words: Vec<VarLenUnicode> = (0..N * FRAMES).map(|i| ["K", "Ca"][i % 2].parse().unwrap()).collect();
+    series(&group, "species", &[N], &words, &every(100, FRAMES));
+    series(&group, "mass", &[N], &[f64::NAN; N * FRAMES], &every(100, FRAMES));
+    let (_, msd, said) = made.msd("K", &[]);
+    assert_close(msd, moved(&frames, |i| i % 2 == 0));
+    assert!(!said.contains("at first") && said.contains("masses are left out"), "{said}");
 }
 
 /// A LAMMPS data file of K and Cl in turns.

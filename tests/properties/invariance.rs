@@ -164,6 +164,13 @@ fn agree(a: &[Table], b: &[Table], tolerance: f64) -> Result<(), String> {
         return Err(format!("{} tables and {}", a.len(), b.len()));
     }
     for (a, b) in a.iter().zip(b) {
+        let names = |table: &Table| {
+            let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+            (table.name.clone(), columns)
+        };
+        if names(a) != names(b) {
+            return Err(format!("{:?} and {:?}", names(a), names(b)));
+        }
         for (x, y) in a.columns.iter().zip(&b.columns) {
             let place = format!("{}, {}", a.name, x.name);
             match (&x.values, &y.values) {

@@ -4,7 +4,7 @@
 const ATTOSECONDS: f64 = 1e6;
 /// Times that follow from the steps agree with them to the precision of f32, in which some programs keep times.
 const TOLERANCE: f64 = 1e-6;
-/// Sums and differences of two ticks must not overflow, as steps of damaged files would.
+/// Sums and differences of two ticks must not overflow, as steps of damaged files would. Of attoseconds, these are 2.3 s.
 const MOST_TICKS: i64 = 1 << 61;
 /// Digits that a tick's length (ps) can have: a time step is a round number, of which f64 arithmetic leaves 0.2000000000003.
 const DIGITS: i32 = 9;
@@ -20,28 +20,30 @@ pub struct Clock {
 
 impl Clock {
     /// Ticks are steps where the times are proportional to the steps, else attoseconds. Steps and times may begin below zero. `Err` holds
-    /// the number of the first frame that is not later than the one before, or later than numbers of attoseconds can be, 2 s.
+    /// the number of the first frame that is not later than the one before, or later than numbers of attoseconds can be, 2.3 s.
     pub fn new(steps: &[i64], times: &[f64]) -> Result<Self, usize> {
-        if let Some(frame) = steps.iter().position(|s| s.unsigned_abs() > MOST_TICKS.unsigned_abs()) {
+        if let Some(frame) = steps.iter().position(|s| is_too_far(*s)) {
             return Err(frame);
         }
         if let Some(tick) = step_length(steps, times) {
             return Ok(Self { ticks: steps.to_vec(), tick });
         }
         let ticks: Vec<i64> = times.iter().map(|t| (t * ATTOSECONDS).round() as i64).collect();
-        let too_far = |tick: i64| tick.unsigned_abs() > MOST_TICKS.unsigned_abs();
-        match (0..ticks.len()).find(|&i| too_far(ticks[i]) || (i > 0 && ticks[i] <= ticks[i - 1])) {
+        match (0..ticks.len()).find(|&i| is_too_far(ticks[i]) || (i > 0 && ticks[i] <= ticks[i - 1])) {
             Some(frame) => Err(frame),
             None => Ok(Self { ticks, tick: 1.0 / ATTOSECONDS }),
         }
     }
 
-    /// The same times in attoseconds: for trajectories whose ticks differ.
-    #[must_use]
-    pub fn in_attoseconds(&self) -> Self {
+    /// The same times in attoseconds: for trajectories whose ticks differ. `Err` holds the number of the first frame that is later than
+    /// numbers of attoseconds can be, 2.3 s.
+    pub fn in_attoseconds(&self) -> Result<Self, usize> {
         let attoseconds = |t: &i64| (*t as f64 * self.tick * ATTOSECONDS).round() as i64;
-        let ticks = self.ticks.iter().map(|t| attoseconds(t).clamp(-MOST_TICKS, MOST_TICKS)).collect();
-        Self { ticks, tick: 1.0 / ATTOSECONDS }
+        let ticks: Vec<i64> = self.ticks.iter().map(attoseconds).collect();
+        match ticks.iter().position(|t| is_too_far(*t)) {
+            Some(frame) => Err(frame),
+            None => Ok(Self { ticks, tick: 1.0 / ATTOSECONDS }),
+        }
     }
 
     /// From the first to the last frame, in ticks.
@@ -51,6 +53,10 @@ impl Clock {
             _ => 0,
         }
     }
+}
+
+fn is_too_far(tick: i64) -> bool {
+    tick.unsigned_abs() > MOST_TICKS.unsigned_abs()
 }
 
 /// Time of a step, if the times follow from the steps.
@@ -102,7 +108,10 @@ mod tests {
         assert_eq!(clock.ticks, [0, 40_000, 50_000]);
         assert_eq!(clock.tick, 1e-6);
         let steps = Clock::new(&[0, 10, 20], &[0.0, 0.02, 0.04]).unwrap().in_attoseconds();
-        assert_eq!(steps.ticks, [0, 20_000, 40_000]);
+        assert_eq!(steps.unwrap().ticks, [0, 20_000, 40_000]);
+        // Seconds a step: 0, 1, 2 and 3 s.
+        let seconds = Clock::new(&[0, 1, 2, 3], &[0.0, 1e12, 2e12, 3e12]).unwrap();
+        assert_eq!((seconds.tick, seconds.in_attoseconds()), (1e12, Err(3)));
     }
 
     #[test]

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use glam::{BVec3, DVec3};
-use vitrion_core::cell::Cell;
 
 use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
@@ -54,7 +53,7 @@ impl Correlation for Directions {
             // Also where the file splits molecules at the walls.
             let arms = outer.map(|atom| {
                 let arm = frame.unwrapped[atom] - frame.unwrapped[*centre];
-                frame.cell.map_or(arm, |cell| nearest(&cell, self.periodic, arm))
+                frame.cell.map_or(arm, |cell| cell.difference_along(self.periodic, arm))
             });
             let normal = (arms[1] - arms[0]).cross(arms[2] - arms[0]).normalize_or_zero();
             let [a, b, c] = arms.map(DVec3::normalize_or_zero);
@@ -73,15 +72,6 @@ impl Correlation for Directions {
             sums[first + 2] += 1.5 * cosine * cosine - 0.5;
         }
     }
-}
-
-/// A difference without the walls that lie between, along the periodic edges.
-fn nearest(cell: &Cell, periodic: BVec3, difference: DVec3) -> DVec3 {
-    if periodic.all() {
-        return cell.wrapped_difference(difference);
-    }
-    let s = cell.fractional(difference);
-    cell.cartesian(s - DVec3::select(periodic, s.round(), DVec3::ZERO))
 }
 
 impl Reorientation {
@@ -172,6 +162,8 @@ impl Observable for Reorientation {
 mod tests {
     use std::f64::consts::TAU;
 
+    use vitrion_core::cell::Cell;
+
     use super::*;
     use crate::analysis::stream;
     use crate::test_support::Synthetic;
@@ -223,7 +215,7 @@ mod tests {
             let walls = DVec3::select(periodic, DVec3::new(1.0, -1.0, 2.0), DVec3::ZERO);
             // Along other edges an arm may be longer than half the cell.
             let long = DVec3::select(periodic, DVec3::ZERO, DVec3::splat(0.8));
-            let found = nearest(&cell, periodic, cell.cartesian(walls + long) + arm);
+            let found = cell.difference_along(periodic, cell.cartesian(walls + long) + arm);
             // Round-off.
             assert!((found - cell.cartesian(long) - arm).length() < 1e-12, "{periodic}");
         }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! /                          attributes: format, version, command, inputs (paths)
-//! /observables/NAME          attributes: key (settings and data that it was measured with); missing (why there is no result)
+//! /observables/NAME          attributes: key (settings and data that it was measured with); notes; missing (why there is no result)
 //! /observables/NAME/TABLE    attributes: definition, columns (their order), notes
 //! /observables/NAME/TABLE/COLUMN   one value a row, with the attribute `unit`
 //! ```
 //!
-//! Files are written completely beside their place and then renamed into it. Only CSVs that the `results.h5` beside them lists are replaced.
+//! Files are written completely beside their place and then renamed into it. Only CSVs are replaced that the `results.h5` beside them lists, or
+//! that begin as tables of this program do.
 //! `results.h5` carries a checksum behind its end.
 
 use std::fs;
@@ -16,6 +17,8 @@ use std::str::FromStr;
 
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{File, Group, Location};
+use vitrion_trajectory::h5md::{AtOnce, announces_too_much};
+use vitrion_trajectory::new_file::NewFile;
 
 use crate::error::AnalysisError;
 use crate::observable::{Entry, Missing};
@@ -27,6 +30,32 @@ const FORMAT: &str = "vitrion-results 1";
 const KIND: &str = "vitrion-results ";
 /// Name of the file.
 pub const FILE: &str = "results.h5";
+/// How the tables of observables begin. By this a CSV is known to be of this program where no `results.h5` lists it any more.
+const HEADERS: [&str; 21] = [
+    "class,species,t_ps,",
+    "class,t_ps,r_angstrom,",
+    "function,species_or_weighting,",
+    "ion,species,class,",
+    "length,value,standard_error",
+    "omega_per_ps,storage,",
+    "pair,r_angstrom,value,",
+    "pair,t_ps,r_angstrom,",
+    "pair_or_weighting,q_per_angstrom,",
+    "quantity,value,standard_error,unit,",
+    "rule,span_ps,",
+    "species,order,t_ps,",
+    "species,t_ps,r_angstrom,",
+    "species,t_ps,value,",
+    "species,value,standard_error,exponent,",
+    "species_or_weighting,q_per_angstrom,",
+    "stage,temperature_K,",
+    "t_ps,g_kJ2_per_mol2,",
+    "t_ps,value,standard_error",
+    "weighting,r_angstrom,",
+    "x_angstrom,y_angstrom,z_angstrom,value",
+];
+/// Bytes of the longest of them and more.
+const LONGEST_HEADER: u64 = 100;
 
 /// One observable.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +64,8 @@ pub struct Outcome {
     pub name: String,
     /// Settings and data that it was measured with.
     pub key: String,
+    /// What a user should know about it.
+    pub notes: Vec<String>,
     /// Whether it was taken from earlier results.
     pub reused: bool,
     /// Its tables, or why there are none.
@@ -50,7 +81,7 @@ pub struct Results {
     pub version: String,
     /// Command line.
     pub command: String,
-    /// What a user should know about the inputs.
+    /// What a user should know about the inputs, and of all outcomes.
     pub notes: Vec<String>,
     /// Identity of the data that all outcomes were measured from ([`crate::inputs::Inputs::identity`]).
     pub data: String,
@@ -60,6 +91,12 @@ pub struct Results {
     pub stage: String,
     /// Mean temperature of each trajectory in that stage (K); NaN where it is not known.
     pub temperatures: Vec<f64>,
+    /// Atoms of a trajectory; none in results of earlier versions, as the next two.
+    pub atoms: Option<usize>,
+    /// Length of the first trajectory (ps), or of its stage.
+    pub duration: Option<f64>,
+    /// Group of particles that was chosen, of H5MD files that have several.
+    pub group: Option<String>,
     /// In the order of the list of observables.
     pub outcomes: Vec<Outcome>,
 }
@@ -109,6 +146,9 @@ impl Results {
         // Without locks: another process may have it open.
         let file = File::with_options().with_fapl(|p| p.file_locking(false)).open(path);
         let file = file.map_err(|e| broken(path, &e.to_string()))?;
+        if let Some((table, reason)) = announces_too_much(&file, &["observables"], AtOnce::All) {
+            return Err(broken(path, &format!("{table}: {reason}")));
+        }
         match text_attribute(&file, "format") {
             Ok(format) if format == FORMAT => {
                 Self::from_file(&file).map(Some).map_err(|e| broken(path, &e.to_string()))
@@ -135,6 +175,9 @@ impl Results {
             contents: text_attribute(file, "contents").unwrap_or_default(),
             stage: text_attribute(file, "stage").unwrap_or_default(),
             temperatures: file.attr("temperatures_K").and_then(|a| a.read_raw()).unwrap_or_default(),
+            atoms: file.attr("atoms").and_then(|a| a.read_scalar::<u64>()).ok().map(|n| n as usize),
+            duration: file.attr("duration_ps").and_then(|a| a.read_scalar()).ok(),
+            group: text_attribute(file, "group").ok(),
             outcomes: outcomes.collect::<hdf5::Result<_>>()?,
         })
     }
@@ -151,7 +194,7 @@ impl Results {
     }
 
     /// Refuses a directory in which tables of these observables would replace files that `earlier`, the results that are there, does not
-    /// list: they are the user's.
+    /// list and that do not begin as tables of this program do: they are the user's.
     pub fn check_place(
         directory: &Path,
         entries: &[Entry],
@@ -161,7 +204,8 @@ impl Results {
         let mut foreign: Vec<String> = Vec::new();
         for name in entries.iter().flat_map(|entry| entry.tables).filter(|name| !own.contains(*name)) {
             let file = format!("{name}.csv");
-            if directory.join(&file).symlink_metadata().is_ok() && !foreign.contains(&file) {
+            let path = directory.join(&file);
+            if path.symlink_metadata().is_ok() && !is_own_csv(&path) && !foreign.contains(&file) {
                 foreign.push(file);
             }
         }
@@ -170,23 +214,25 @@ impl Results {
         }
         Err(AnalysisError::Results {
             path: directory.to_path_buf(),
-            found: format!("holds {}, which no {FILE} lists and which would be replaced", foreign.join(", ")),
+            found: format!(
+                "holds {}, which this program did not write and which would be replaced",
+                foreign.join(", ")
+            ),
             remedy: "choose another place with --out, or move them away".to_string(),
         })
     }
 
-    /// Writes `results.h5` and the CSVs into a directory, over earlier ones. Earlier CSVs of tables that are no longer there go: they
-    /// would contradict `results.h5`. Whenever this is cut short, the `results.h5` that is there lists every CSV of its own that is there.
-    pub fn write(&self, directory: &Path) -> Result<(), AnalysisError> {
+    /// Writes `results.h5` and the CSVs into a directory, over those of `earlier`, the results that are there. Its CSVs of tables that are
+    /// no longer there go: they would contradict `results.h5`. Whenever this is cut short, the `results.h5` that is there lists every CSV
+    /// of its own that is there.
+    pub fn write(&self, directory: &Path, earlier: Option<&Self>) -> Result<(), AnalysisError> {
         fs::create_dir_all(directory).map_err(|e| failed(directory, &e.to_string()))?;
         let names = self.table_names();
-        // What cannot be read is not deleted after.
-        if let Ok(Some(earlier)) = Self::read(directory) {
-            for table in earlier.table_names().into_iter().filter(|table| !names.contains(table)) {
-                let path = directory.join(format!("{table}.csv"));
-                if path.exists() {
-                    fs::remove_file(&path).map_err(|e| failed(&path, &e.to_string()))?;
-                }
+        let left = earlier.map(Self::table_names).unwrap_or_default();
+        for table in left.into_iter().filter(|table| !names.contains(table)) {
+            let path = directory.join(format!("{table}.csv"));
+            if path.exists() {
+                fs::remove_file(&path).map_err(|e| failed(&path, &e.to_string()))?;
             }
         }
         replace(&directory.join(FILE), |new| {
@@ -250,6 +296,15 @@ impl Results {
         write_text(&file, "contents", &self.contents)?;
         write_text(&file, "stage", &self.stage)?;
         file.new_attr_builder().with_data(&self.temperatures).create("temperatures_K")?;
+        if let Some(atoms) = self.atoms {
+            file.new_attr::<u64>().create("atoms")?.write_scalar(&(atoms as u64))?;
+        }
+        if let Some(duration) = self.duration {
+            file.new_attr::<f64>().create("duration_ps")?.write_scalar(&duration)?;
+        }
+        if let Some(group) = &self.group {
+            write_text(&file, "group", group)?;
+        }
         let group = file.create_group("observables")?;
         let order: Vec<String> = self.outcomes.iter().map(|o| o.name.clone()).collect();
         write_texts(&group, "order", &order)?;
@@ -262,13 +317,28 @@ impl Results {
 
 /// Writes a file beside its place, then renames it.
 fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), AnalysisError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    write(&new).and_then(|()| fs::rename(&new, path).map_err(|e| e.to_string())).map_err(|reason| {
-        let _ = fs::remove_file(&new);
-        failed(path, &reason)
-    })
+    let new = NewFile::over(path).map_err(|e| failed(path, &e.to_string()))?;
+    let written = write(new.beside()).and_then(|()| new.settle().map_err(|e| e.to_string()));
+    written.map_err(|reason| failed(path, &reason))
+}
+
+/// Whether the first line of a file is one that tables of observables have.
+fn is_own_csv(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut beginning = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(LONGEST_HEADER).read_to_end(&mut beginning));
+    read.is_ok() && is_own_header(&String::from_utf8_lossy(&beginning))
+}
+
+/// Whether a text begins as a table of an observable.
+pub(crate) fn is_own_header(text: &str) -> bool {
+    HEADERS.iter().any(|header| text.starts_with(header))
+}
+
+/// Whether a file of results has no checksum: one of an earlier version, or one that something changed. The HDF5 library may fail on it
+/// in a way that ends the process.
+pub fn is_unsealed(path: &Path) -> bool {
+    seal::check(path).is_ok_and(|seal| seal == Seal::None)
 }
 
 fn broken(path: &Path, reason: &str) -> AnalysisError {
@@ -289,6 +359,7 @@ fn failed(path: &Path, reason: &str) -> AnalysisError {
 
 fn write_outcome(group: &Group, outcome: &Outcome) -> hdf5::Result<()> {
     write_text(group, "key", &outcome.key)?;
+    write_texts(group, "notes", &outcome.notes)?;
     let tables = match &outcome.result {
         Ok(tables) => tables,
         Err(missing) => return write_text(group, "missing", &missing.reason),
@@ -322,7 +393,9 @@ fn read_outcome(group: &Group, name: &str) -> hdf5::Result<Outcome> {
             .map(|name| read_table(&group.group(name)?, name))
             .collect::<hdf5::Result<_>>()?),
     };
-    Ok(Outcome { name: name.to_string(), key: text_attribute(group, "key")?, reused: true, result })
+    // Results of earlier versions have those of all outcomes together.
+    let notes = text_attributes(group, "notes").unwrap_or_default();
+    Ok(Outcome { name: name.to_string(), key: text_attribute(group, "key")?, notes, reused: true, result })
 }
 
 fn read_table(group: &Group, name: &str) -> hdf5::Result<Table> {

@@ -4,12 +4,11 @@
 //! digit of a number. The library ignores what lies behind the end that the file's header states. A program that opens the file for
 //! writing cuts it there, so that a file which somebody changed on purpose has no seal and is read without one.
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use vitrion_trajectory::checkpoint::sha256_of;
 
 const MARK: &[u8] = b"\nvitrion-sha256 ";
 const DIGITS: usize = 64;
@@ -28,7 +27,7 @@ pub(crate) enum Seal {
 
 /// Writes the checksum of a closed file behind its end.
 pub(crate) fn seal(path: &Path) -> io::Result<()> {
-    let digest = digest(File::open(path)?)?;
+    let digest = sha256_of(File::open(path)?)?;
     let mut file = OpenOptions::new().append(true).open(path)?;
     file.write_all(&[MARK, digest.as_bytes(), b"\n"].concat())
 }
@@ -44,18 +43,9 @@ pub(crate) fn check(path: &Path) -> io::Result<Seal> {
         return Ok(Seal::None);
     }
     file.seek(SeekFrom::Start(0))?;
-    let found = digest(file.take(contents))?;
+    let found = sha256_of(file.take(contents))?;
     let same = &end[MARK.len()..LENGTH - 1] == found.as_bytes() && end[LENGTH - 1] == b'\n';
     Ok(if same { Seal::Intact } else { Seal::Broken })
-}
-
-fn digest(bytes: impl Read) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut BufReader::new(bytes), &mut hash)?;
-    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 #[cfg(test)]

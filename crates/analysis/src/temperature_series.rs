@@ -116,7 +116,7 @@ struct Found {
 }
 
 /// Wave numbers of one series differ by less than this part from their mean: cells of different sizes have different ones.
-const SAME_WAVE_NUMBER: f64 = 0.05;
+pub(crate) const SAME_WAVE_NUMBER: f64 = 0.05;
 
 /// The series of the quantity, one for each wave number that any run was asked for. Runs without a table of it say which and why.
 pub fn series(runs: &[Run], choice: &Choice) -> Result<Vec<Series>, Undetermined> {
@@ -462,8 +462,13 @@ mod tests {
             .real("value", "m^2/s", vec![d])
             .real("standard_error", "m^2/s", vec![0.1 * d])
             .text("verdict", vec!["determined".into()]);
-        let outcome =
-            Outcome { name: "msd".into(), key: String::new(), reused: false, result: Ok(vec![table]) };
+        let outcome = Outcome {
+            name: "msd".into(),
+            key: String::new(),
+            notes: Vec::new(),
+            reused: false,
+            result: Ok(vec![table]),
+        };
         Results { outcomes: vec![outcome], temperatures: vec![400.0; 4], ..Results::default() }
     }
 
@@ -498,7 +503,13 @@ mod tests {
                 .text("verdict", vec!["determined".into()])
         };
         let result = Ok(vec![table("kww"), table("kww_replicas")]);
-        let outcome = Outcome { name: "isf_coherent".into(), key: String::new(), reused: false, result };
+        let outcome = Outcome {
+            name: "isf_coherent".into(),
+            key: String::new(),
+            notes: Vec::new(),
+            reused: false,
+            result,
+        };
         Results { outcomes: vec![outcome], ..Results::default() }
     }
 

@@ -26,7 +26,10 @@ pub fn triclinic() -> Cell {
 pub fn measure(inputs: &Inputs, settings: &Settings, prepare: Prepare) -> Vec<Table> {
     let mut observable = prepare(&Context::new(inputs, settings)).unwrap();
     stream(inputs, &mut [&mut *observable], &mut |_| ()).unwrap();
-    observable.finish().unwrap()
+    let tables = observable.finish().unwrap();
+    // By their first lines they are known as our own.
+    assert!(tables.iter().all(|table| crate::results::is_own_header(&table.to_csv())));
+    tables
 }
 
 /// Anywhere, also outside the cell.

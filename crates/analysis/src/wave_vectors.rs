@@ -21,8 +21,8 @@ pub struct Shell {
 
 /// Half width of a shell (1/angstrom).
 const HALF_WIDTH: f64 = 0.05;
-/// Below so many vectors a shell is widened.
-const FEWEST: usize = 10;
+/// Lengths of a shell beyond that half width, which differ by less from the nearest (1/angstrom): of a cell whose edges are nearly alike.
+const ALIKE: f64 = 0.01;
 /// Lattice vectors that are looked at one by one; beyond, random directions are tried.
 const MOST_ENUMERATED: f64 = 200_000.0;
 
@@ -31,20 +31,23 @@ pub fn length(cell: &Cell, n: IVec3) -> f64 {
     (cell.inverse().transpose() * n.as_dvec3()).length() * TAU
 }
 
-/// At most `most` wave vectors within 0.05/angstrom of `q`, those closest to it; a cell with less than 10 has a wider shell. None
-/// where the cell has no wave vector within a factor of two.
+/// At most `most` wave vectors within 0.05/angstrom of `q`, those closest to it, however few they are; where there are none, those of the
+/// nearest length. None where the cell has no wave vector from a half to one and a half of `q`.
 pub fn shell(cell: &Cell, q: f64, most: usize) -> Option<Shell> {
     let mut half_width = HALF_WIDTH.min(0.5 * q);
-    loop {
-        let mut found = between(cell, q - half_width, q + half_width, 4 * most);
-        if found.len() >= FEWEST || half_width >= 0.5 * q {
-            // Equally close ones, to 1e-9, in an order that has nothing to do with their direction.
-            found.sort_by_key(|n| (((length(cell, *n) - q).abs() * 1e9).round() as u64, shuffled(*n)));
-            found.truncate(most);
-            return describe(cell, found);
-        }
-        half_width *= 2.0;
+    let mut found = between(cell, q - half_width, q + half_width, 4 * most);
+    while found.is_empty() && half_width < 0.5 * q {
+        half_width = (2.0 * half_width).min(0.5 * q);
+        found = between(cell, q - half_width, q + half_width, 4 * most);
     }
+    // Equally close ones, to 1e-9, in an order that has nothing to do with their direction.
+    found.sort_by_key(|n| (((length(cell, *n) - q).abs() * 1e9).round() as u64, shuffled(*n)));
+    if half_width > HALF_WIDTH {
+        let nearest = length(cell, *found.first()?);
+        found.retain(|n| (length(cell, *n) - nearest).abs() <= ALIKE);
+    }
+    found.truncate(most);
+    describe(cell, found)
 }
 
 fn describe(cell: &Cell, vectors: Vec<IVec3>) -> Option<Shell> {
@@ -175,7 +178,7 @@ mod tests {
             let cell = Cell::cubic(edge).unwrap();
             for q in [1.0, 3.7, 6.3] {
                 let shell = shell(&cell, q, 150).unwrap();
-                assert!(shell.vectors.len() >= FEWEST && shell.vectors.len() <= 150);
+                assert!(shell.vectors.len() >= 4 && shell.vectors.len() <= 150);
                 assert!((shell.mean / q - 1.0).abs() < 0.1, "{edge} {q}: {}", shell.mean);
                 let mut both: Vec<[i32; 3]> =
                     shell.vectors.iter().flat_map(|n| [n.to_array(), (-*n).to_array()]).collect();
@@ -197,13 +200,28 @@ mod tests {
         for cell in [Cell::cubic(2e4).unwrap(), Cell::cubic(9e7).unwrap(), skew.unwrap()] {
             for q in [1.0, 3.7, 100.0] {
                 let shell = shell(&cell, q, 150).unwrap();
-                assert!(
-                    shell.vectors.len() >= FEWEST && (shell.mean / q - 1.0).abs() < 0.06,
-                    "{q}: {shell:?}"
-                );
+                assert!(shell.vectors.len() >= 10 && (shell.mean / q - 1.0).abs() < 0.06, "{q}: {shell:?}");
             }
             assert!(shells(&cell, 6.0, 0.05, 32).iter().all(|s| s.vectors.len() <= 32));
         }
+    }
+
+    #[test]
+    fn few_vectors_of_the_right_length_are_not_mixed_with_others() {
+        let unit = TAU / 15.0;
+        let cell = Cell::cubic(15.0).unwrap();
+        // Of |n|^2 = 1, 2, 3, 4, 5: 3, 6, 4, 3 and 12 vectors without their opposites.
+        for (q, vectors, square) in
+            [(0.42, 3, 1.0f64), (0.35, 3, 1.0), (0.5, 3, 1.0), (0.52, 6, 2.0), (0.7, 4, 3.0)]
+        {
+            let shell = shell(&cell, q, 150).unwrap();
+            assert_eq!(shell.vectors.len(), vectors, "{q}");
+            assert!((shell.mean / (square.sqrt() * unit) - 1.0).abs() < 1e-12, "{q}: {shell:?}");
+            assert!(shell.range.1 - shell.range.0 < 1e-12);
+        }
+        // Edges that are nearly alike have nearly one length.
+        let nearly = Cell::orthorhombic(DVec3::new(15.0, 15.02, 14.98)).unwrap();
+        assert_eq!(shell(&nearly, 0.35, 150).unwrap().vectors.len(), 3);
     }
 
     #[test]

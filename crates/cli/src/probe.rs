@@ -2,27 +2,30 @@
 //!
 //! Of files with wrong bytes, some versions of the HDF5 library (1.10.8 of Debian 12 among them) make a segmentation fault, a corrupted
 //! heap or an endless loop, which no code around a call can turn into an error. A child process can: what ends or hangs there is
-//! reported, and is not tried here. The child reads what is at the beginning and at the end of a trajectory; damage in between may
-//! still be met later.
+//! reported, and is not tried here. The child reads what is at the beginning and at the end of a file ([`touch`]), of all its groups;
+//! damage in between may still be met later.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use vitrion_trajectory::h5md::TrajectoryReader;
+use vitrion_analysis::results::Results;
+use vitrion_trajectory::h5md::touch;
 
 use crate::Outcome;
 
 /// Name of the hidden subcommand.
 const NAME: &str = "probe";
-/// Processor time (s) after which reading a header, two frames and lists of steps is taken for an endless loop.
+/// Processor time (s) after which reading so much as [`touch`] does, which is bounded, is taken for an endless loop.
 const LONGEST: f64 = 5.0;
 /// Wall time (s) beyond it: where the system does not tell the processor time, and for a disk that never answers.
 const LONGEST_WAIT: f64 = 120.0;
 
-/// Reads trajectories as other commands begin to; says nothing.
+/// Reads HDF5 files as other commands begin to; says nothing.
 #[derive(Args)]
 pub struct Probe {
     paths: Vec<PathBuf>,
@@ -32,31 +35,35 @@ impl Probe {
     /// Reads; an error is no matter here.
     pub fn execute(&self) -> Outcome {
         for path in &self.paths {
-            if let Ok(reader) = TrajectoryReader::open(path) {
-                let _ = reader.summary();
-                for frame in [0, reader.frames().saturating_sub(1)] {
-                    let _ = (reader.frame(frame), reader.images(frame));
-                }
-            }
+            let _ = Results::of_file(path);
+            touch(path);
         }
         Outcome::Done
     }
 }
 
+/// Files that were found sound: each is looked at once.
+static SOUND: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
 /// Refuses HDF5 files on which the library fails in a way that would end this process. One child reads them all; if it fails, one
 /// each finds out which.
 pub fn check(paths: &[PathBuf]) -> Result<()> {
-    if paths.is_empty() || trouble(paths).is_none() {
-        return Ok(());
-    }
-    for path in paths {
-        if let Some(trouble) = trouble(std::slice::from_ref(path)) {
-            bail!(
-                "{}: {trouble}, so it is damaged; restore it from a copy, or read it with a newer HDF5 library",
-                path.display()
-            );
+    let mut sound = SOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let new: Vec<PathBuf> = paths.iter().filter(|path| !sound.contains(*path)).cloned().collect();
+    let together = if new.is_empty() { None } else { trouble(&new) };
+    if let Some(together) = together {
+        for path in &new {
+            let alone =
+                if new.len() == 1 { Some(together.clone()) } else { trouble(std::slice::from_ref(path)) };
+            if let Some(trouble) = alone {
+                bail!(
+                    "{}: {trouble}, so it is damaged; restore it from a copy, or read it with a newer HDF5 library",
+                    path.display()
+                );
+            }
         }
     }
+    sound.extend(new);
     Ok(())
 }
 

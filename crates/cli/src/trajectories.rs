@@ -1,11 +1,11 @@
-//! The trajectories of a run.
+//! The trajectories of a run, and what was found of them.
 
 use std::path::{Path, PathBuf};
 
 use crate::probe;
 use anyhow::{Context, Result, bail};
 use vitrion_analysis::inputs::{DumpTrajectory, H5mdTrajectory, Inputs, Said, Trajectory, examined};
-use vitrion_analysis::results;
+use vitrion_analysis::results::{self, Results};
 use vitrion_trajectory::h5md::{Stage, TrajectoryReader};
 use vitrion_trajectory::lammps_data;
 use vitrion_trajectory::lammps_dump::{LammpsDump, Units};
@@ -18,7 +18,7 @@ const READS: &str = "give a run directory, an H5MD trajectory (*.h5) or a LAMMPS
 /// The H5MD files of a run directory, in the order of their names, or the one file that is named.
 pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.exists() {
-        bail!("{}: there is no such file or directory; give a run directory or an H5MD file", path.display());
+        bail!("{}: there is no such file or directory; {READS}", path.display());
     }
     if !path.is_dir() {
         let file = vec![path.to_path_buf()];
@@ -102,6 +102,25 @@ pub fn conditions(paths: &[PathBuf], reading: Reading) -> Result<(String, Vec<f6
         }
     }
     Ok((name, temperatures))
+}
+
+/// The same of trajectories that are open.
+pub fn conditions_of(inputs: &Inputs) -> (String, Vec<f64>) {
+    let each = inputs.trajectories.iter().map(|trajectory| {
+        let stage = trajectory.h5md().zip(trajectory.stage());
+        stage.and_then(|(reader, stage)| mean_temperature(reader, stage)).unwrap_or(f64::NAN)
+    });
+    let name = inputs.trajectories.iter().rev().find_map(|t| t.stage()).map(|stage| stage.name.clone());
+    (name.unwrap_or_default(), each.collect())
+}
+
+/// Results of a directory; none where there are none. Whether a file without a checksum is sound a process of its own finds out first.
+pub fn results(directory: &Path) -> Result<Option<Results>> {
+    let file = directory.join(results::FILE);
+    if results::is_unsealed(&file) {
+        probe::check(&[file])?;
+    }
+    Ok(Results::read(directory)?)
 }
 
 /// What helps to read trajectories.

@@ -1,6 +1,6 @@
 //! The periodic cell: a general (triclinic) parallelepiped.
 
-use glam::{DMat3, DVec3};
+use glam::{BVec3, DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 
 /// A periodic cell with edge vectors a, b, c as the columns of the matrix h (angstrom).
@@ -110,6 +110,18 @@ impl Cell {
         self.h * (s - s.round())
     }
 
+    /// As [`Self::wrapped_difference`], along the periodic edges only.
+    pub fn difference_along(&self, periodic: BVec3, d: DVec3) -> DVec3 {
+        let s = self.inverse * d;
+        self.h * (s - DVec3::select(periodic, s.round(), DVec3::ZERO))
+    }
+
+    /// The position moved into the cell along its periodic edges.
+    pub fn wrapped_along(&self, periodic: BVec3, r: DVec3) -> DVec3 {
+        let s = self.fractional(r);
+        self.cartesian(DVec3::select(periodic, Self::wrap_fractional(s), s))
+    }
+
     /// The same cell with every edge multiplied by `factor`.
     pub fn scaled(&self, factor: f64) -> Self {
         Self { h: self.h * factor, inverse: self.inverse * (1.0 / factor) }
@@ -161,6 +173,28 @@ mod tests {
         assert!(Cell::cubic(0.0).is_err());
         assert!(Cell::cubic(f64::NAN).is_err());
         assert!(Cell::orthorhombic(DVec3::new(1.0, 1.0, -1.0)).is_err());
+    }
+
+    #[test]
+    fn only_periodic_edges_have_images() {
+        let h = DMat3::from_cols(
+            DVec3::new(12.0, 0.0, 0.0),
+            DVec3::new(3.0, 11.0, 0.0),
+            DVec3::new(-2.0, 4.0, 10.0),
+        );
+        let cell = Cell::new(h).unwrap();
+        let d = cell.cartesian(DVec3::new(1.2, -0.7, 2.4));
+        assert_eq!(cell.difference_along(BVec3::TRUE, d), cell.wrapped_difference(d));
+        for (periodic, nearest, inside) in [
+            (BVec3::TRUE, DVec3::new(0.2, 0.3, 0.4), DVec3::new(0.2, 0.3, 0.4)),
+            (BVec3::new(true, false, false), DVec3::new(0.2, -0.7, 2.4), DVec3::new(0.2, -0.7, 2.4)),
+            (BVec3::new(false, true, true), DVec3::new(1.2, 0.3, 0.4), DVec3::new(1.2, 0.3, 0.4)),
+            (BVec3::FALSE, DVec3::new(1.2, -0.7, 2.4), DVec3::new(1.2, -0.7, 2.4)),
+        ] {
+            // Round-off.
+            assert!((cell.difference_along(periodic, d) - cell.cartesian(nearest)).length() < 1e-13);
+            assert!((cell.wrapped_along(periodic, d) - cell.cartesian(inside)).length() < 1e-13);
+        }
     }
 
     #[test]

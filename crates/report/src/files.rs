@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use vitrion_trajectory::new_file::NewFile;
+
 use crate::chart::Picture;
 use crate::figures::Figure;
 use crate::raster::{self, RasterError};
@@ -50,13 +52,8 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), FilesError> {
     if path.metadata().is_ok_and(|m| !m.is_file()) {
         return std::fs::write(path, contents).map_err(failed);
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    std::fs::write(&new, contents).and_then(|()| std::fs::rename(&new, path)).map_err(|source| {
-        let _ = std::fs::remove_file(&new);
-        failed(source)
-    })
+    let new = NewFile::over(path).map_err(failed)?;
+    std::fs::write(new.beside(), contents).and_then(|()| new.settle()).map_err(failed)
 }
 
 /// The files that [`write_figures`] writes.

@@ -280,7 +280,13 @@ mod tests {
         };
         let function = Table::new("isf_coherent", "").real("t_ps", "ps", vec![1.0, longest]);
         let result = Ok(vec![function, fits("kww"), fits("kww_replicas")]);
-        let outcome = Outcome { name: "isf_coherent".into(), key: "q 6.3".into(), reused: false, result };
+        let outcome = Outcome {
+            name: "isf_coherent".into(),
+            key: "q 6.3".into(),
+            notes: Vec::new(),
+            reused: false,
+            result,
+        };
         Results { outcomes: vec![outcome], version: "0.0".into(), ..Results::default() }
     }
 

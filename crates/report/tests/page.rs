@@ -170,7 +170,8 @@ fn everything() -> Results {
         h,
     ];
     let result = Ok([tables, maps()].concat());
-    let outcome = Outcome { name: "all".to_string(), key: String::new(), reused: false, result };
+    let outcome =
+        Outcome { name: "all".to_string(), key: String::new(), notes: Vec::new(), reused: false, result };
     Results { version: "test".to_string(), outcomes: vec![outcome], ..Results::default() }
 }
 
@@ -258,8 +259,13 @@ fn every_figure_is_drawn_on_a_telephone_and_on_a_desk() {
 fn without_results_every_figure_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let missing = Missing::because("the window of 4 ns is longer than the run; use --jump-window");
-    let outcome =
-        Outcome { name: "jumps".to_string(), key: String::new(), reused: false, result: Err(missing) };
+    let outcome = Outcome {
+        name: "jumps".to_string(),
+        key: String::new(),
+        notes: Vec::new(),
+        reused: false,
+        result: Err(missing),
+    };
     let results = Results { outcomes: vec![outcome], ..Results::default() };
     let path = written(directory.path(), &results, &Facts::default());
     for width in WIDTHS {
@@ -300,7 +306,13 @@ fn the_page_of_laws_is_sound() {
                 .text("verdict", words("determined", 2))
         };
         let result = Ok(vec![fits("kww"), fits("kww_replicas")]);
-        let outcome = Outcome { name: "isf_coherent".into(), key: "key".into(), reused: false, result };
+        let outcome = Outcome {
+            name: "isf_coherent".into(),
+            key: "key".into(),
+            notes: Vec::new(),
+            reused: false,
+            result,
+        };
         Results { outcomes: vec![outcome], ..Results::default() }
     });
     let run = |(results, temperature)| Run { name: "a/long/path/of/a/run".repeat(6), temperature, results };

@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -351,6 +351,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
 /// SHA-256 of a text, hexadecimal: the identity of a configuration.
 pub fn sha256(text: &str) -> String {
     hexadecimal(&Sha256::digest(text.as_bytes()))
+}
+
+/// SHA-256 of all bytes of a reader, hexadecimal.
+pub fn sha256_of(bytes: impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut BufReader::new(bytes), &mut hash)?;
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ const OBJECTS: &[&str] = &[
     "vitrion",
     "h5md/creator",
 ];
-const ATTRIBUTES: &[&str] = &["unit", "names", "boundary", "dimension", "offset", "closed", "version", "name"];
+const ATTRIBUTES: &[&str] =
+    &["unit", "names", "boundary", "dimension", "offset", "closed", "version", "name"];
 
 /// Two frames of three atoms.
 static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {

@@ -1,4 +1,4 @@
-//! LAMMPS data with a force field: no text makes it panic; what is accepted makes a state or is said to be no rigid body, and is written again.
+//! LAMMPS data with a force field: no text makes it panic; what is accepted makes a state or is said to be no rigid body.
 #![no_main]
 
 use std::path::Path;
@@ -9,7 +9,8 @@ use vitrion_core::force_field::ForceField;
 use vitrion_trajectory::lammps_data;
 
 static FORCE_FIELDS: LazyLock<[ForceField; 2]> = LazyLock::new(|| {
-    ["ckn-rigid", "ckn-flexible"].map(|name| ForceField::load(Path::new(name)).expect("a built-in force field"))
+    ["ckn-rigid", "ckn-flexible"]
+        .map(|name| ForceField::load(Path::new(name)).expect("a built-in force field"))
 });
 
 fuzz_target!(|text: &str| {

@@ -1,5 +1,5 @@
 //! results.h5: a sound HDF5 file whose tables are missing or of other kinds and shapes never makes the reader panic; what is read has columns
-//! of equal lengths, and is written again.
+//! of equal lengths, and makes a CSV.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -21,8 +21,21 @@ const OBJECTS: &[&str] = &[
     "observables/rdf",
 ];
 const ATTRIBUTES: &[&str] = &[
-    "format", "version", "command", "inputs", "notes", "data", "stage", "temperatures_K", "order", "key", "missing",
-    "tables", "definition", "columns", "unit",
+    "format",
+    "version",
+    "command",
+    "inputs",
+    "notes",
+    "data",
+    "stage",
+    "temperatures_K",
+    "order",
+    "key",
+    "missing",
+    "tables",
+    "definition",
+    "columns",
+    "unit",
 ];
 
 static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -38,7 +51,8 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         ],
         notes: vec!["a note".into()],
     };
-    let outcome = |name: &str, result| Outcome { name: name.into(), key: "key".into(), reused: false, result };
+    let outcome =
+        |name: &str, result| Outcome { name: name.into(), key: "key".into(), notes: Vec::new(), reused: false, result };
     let results = Results {
         inputs: vec!["a.h5".into()],
         notes: vec!["a note".into()],
@@ -46,7 +60,7 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         outcomes: vec![outcome("msd", Ok(vec![table])), outcome("rdf", Err(Missing::because("no cell")))],
         ..Results::default()
     };
-    results.write(&directory()).expect("results");
+    results.write(&directory(), None).expect("results");
     std::fs::read(directory().join(FILE)).expect("the file")
 });
 

@@ -21,8 +21,20 @@ impl Bytes<'_> {
     }
 }
 
-const TEXTS: [&str; 12] =
-    ["", "angstrom", "nm", "fs", "ps", "m", "none", "periodic", "K", "3", "\u{fffd}\u{b5}", "frames of a name that is long"];
+const TEXTS: [&str; 12] = [
+    "",
+    "angstrom",
+    "nm",
+    "fs",
+    "ps",
+    "m",
+    "none",
+    "periodic",
+    "K",
+    "3",
+    "\u{fffd}\u{b5}",
+    "frames of a name that is long",
+];
 const DIMENSIONS: [usize; 12] = [0, 1, 2, 3, 3, 3, 4, 6, 9, 1000, 1 << 31, 1 << 44];
 const NUMBERS: [f64; 14] =
     [0.0, 1.0, 2.0, 3.0, -1.0, 0.5, 10.0, 100.0, 1e6, 1e300, -1e300, f64::NAN, f64::INFINITY, 9.3e18];
@@ -54,7 +66,8 @@ fn one(file: &Group, bytes: &mut Bytes, objects: &[&str], attributes: &[&str]) -
         1 => Ok(()),
         2 => file.create_group(name).map(|_| ()),
         3 => {
-            let texts: Vec<VarLenUnicode> = (0..bytes.next() % 5).map(|_| text(bytes.choose(&TEXTS))).collect();
+            let texts: Vec<VarLenUnicode> =
+                (0..bytes.next() % 5).map(|_| text(bytes.choose(&TEXTS))).collect();
             file.new_dataset_builder().with_data(&texts).create(name).map(|_| ())
         }
         4 => numbers::<f64>(file, name, bytes, |x| x),
@@ -76,7 +89,11 @@ fn numbers<T: H5Type>(
 ) -> hdf5::Result<()> {
     let rank = bytes.next() % 5;
     let shape: Vec<usize> = (0..rank).map(|_| bytes.choose(&DIMENSIONS)).collect();
-    let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).unwrap_or(usize::MAX);
+    // The HDF5 crate cannot make more elements than 64 bits count.
+    let Some(elements) = shape.iter().try_fold(8usize, |n, d| n.checked_mul(*d)).map(|bytes| bytes / 8)
+    else {
+        return Ok(());
+    };
     let builder = file.new_dataset_builder();
     if elements <= 10_000 && rank > 0 {
         let seeds: Vec<f64> = (0..8).map(|_| bytes.choose(&NUMBERS)).collect();
@@ -100,7 +117,10 @@ fn attribute(file: &Group, name: &str, bytes: &mut Bytes, attributes: &[&str]) -
         let _ = location.delete_attr(attribute);
         match bytes.next() % 5 {
             0 => Ok(()),
-            1 => location.new_attr::<VarLenUnicode>().create(attribute)?.write_scalar(&text(bytes.choose(&TEXTS))),
+            1 => location
+                .new_attr::<VarLenUnicode>()
+                .create(attribute)?
+                .write_scalar(&text(bytes.choose(&TEXTS))),
             2 => {
                 let texts: Vec<VarLenUnicode> =
                     (0..bytes.next() % 5).map(|_| text(bytes.choose(&TEXTS))).collect();

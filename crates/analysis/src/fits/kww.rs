@@ -6,7 +6,8 @@
 //!
 //! beta of a relaxation is at most 1 (a distribution of exponential decays); what moves freely has 2. A fit with more than 1 beyond its
 //! errors, or with more than 2 whatever they are, is one of noise or of the decay before the relaxation, and determines nothing; nor does
-//! one of a function that has decayed to its noise before the fit begins.
+//! one of a function that does not stand out from its noise where the fit begins. beta of a single curve, whose error nothing tells, may
+//! exceed 1 by its noise: were those refused, the mean over many curves would lack one end of their scatter.
 
 use super::least_squares::{self, Curve, Solution};
 use super::{Estimate, Points, Undetermined, refit};
@@ -52,12 +53,14 @@ const SIGNIFICANT: f64 = 2.0;
 const SMALLEST_EXCESS: f64 = 0.1;
 /// Largest beta, that of free flight.
 const LARGEST_BETA: f64 = 2.0;
-/// Largest beta of a single curve, whose error nothing tells.
-const LARGEST_BETA_OF_ONE: f64 = 1.2;
 /// At the start of the fit the function must exceed its noise so many times, ...
 const ABOVE_NOISE: f64 = 3.0;
 /// ... as a mean over so many points.
 const AT_START: usize = 3;
+/// A relaxation has decayed when (t/tau)^beta is more: 5 % of the amplitude are left.
+const DECAYED: f64 = 3.0;
+/// Points beyond those that determine the parameters which tell the scatter around a fit.
+const SCATTER: usize = 3;
 
 /// Parameters: f, ln tau, ln beta (unless fixed).
 struct Relaxation {
@@ -89,18 +92,12 @@ impl Curve for Relaxation {
     }
 }
 
-/// Fits relaxation curves of units that are independent of one another (replicas, blocks of time), all at the times `t`;
-/// `weights` are standard errors of the mean curve (only their ratios matter), none for equal weights.
+/// Fits relaxation curves of units that are independent of one another (replicas, blocks of time), all at the times `t`.
 ///
 /// Values are those of the mean curve; errors those of [`refit::jackknife`]: NaN from fewer than three units. Undetermined where
 /// there are too few points after the start, the curve does not decay within them or has decayed before, the errors
 /// exceed a factor e in tau or beta, or beta is none of a relaxation.
-pub fn fit(
-    t: &[f64],
-    units: &[Vec<f64>],
-    weights: Option<&[f64]>,
-    settings: &KwwSettings,
-) -> Result<Kww, Undetermined> {
+pub fn fit(t: &[f64], units: &[Vec<f64>], settings: &KwwSettings) -> Result<Kww, Undetermined> {
     if units.is_empty() || units.iter().any(|u| u.len() != t.len()) {
         return Err(Undetermined::because("no curve, or curves and times differ in length"));
     }
@@ -111,13 +108,16 @@ pub fn fit(
     let pick = |values: &[f64]| chosen.iter().map(|&i| values[i]).collect::<Vec<f64>>();
     let times = pick(t);
     let curves: Vec<Vec<f64>> = units.iter().map(|u| pick(u)).collect();
-    let weights = weights.map(pick);
     begins_above_noise(&times, &curves)?;
     let relaxation = Relaxation { beta: settings.beta };
     let logs = refit::jackknife(units.len(), |left_out| {
         let mean = refit::mean_curve(&curves, left_out);
-        let points = Points { x: &times, y: &mean, errors: weights.as_deref() };
+        let points = Points { x: &times, y: &mean, errors: None };
         let solution = fit_one(&relaxation, points)?;
+        // Whether a function is one of noise is asked once, of all units.
+        if left_out.is_none() {
+            stands_out(&relaxation, points, &solution)?;
+        }
         let p = &solution.parameters;
         let beta = relaxation.beta(p);
         Ok(vec![p[0], p[1], beta.ln(), p[1] + (libm::tgamma(1.0 / beta) / beta).ln()])
@@ -149,15 +149,16 @@ fn determined(logs: &[Estimate]) -> Result<(), Undetermined> {
 fn of_a_relaxation(ln_beta: Estimate) -> Result<(), Undetermined> {
     let beta = ln_beta.value.exp();
     let error = beta * ln_beta.error;
-    let (most, why) = if error.is_nan() {
-        (LARGEST_BETA_OF_ONE, "1 by more than the noise of one curve".to_string())
+    let most = if error.is_nan() {
+        LARGEST_BETA
     } else {
-        (
-            (1.0 + (SIGNIFICANT * error).max(SMALLEST_EXCESS)).min(LARGEST_BETA),
-            format!("1 by more than its error of {error:.2} allows"),
-        )
+        (1.0 + (SIGNIFICANT * error).max(SMALLEST_EXCESS)).min(LARGEST_BETA)
     };
-    let why = if beta > LARGEST_BETA { format!("{LARGEST_BETA}, that of free flight") } else { why };
+    let why = if beta > LARGEST_BETA {
+        format!("{LARGEST_BETA}, that of free flight")
+    } else {
+        format!("1 by more than its error of {error:.2} allows")
+    };
     if beta > most {
         return Err(Undetermined::because(format!(
             "beta = {beta:.2} exceeds {why}: no relaxation, but the decay before it or noise; give another start or more data"
@@ -167,7 +168,7 @@ fn of_a_relaxation(ln_beta: Estimate) -> Result<(), Undetermined> {
 }
 
 /// Refuses curves that are nothing but noise from the start of the fit on. Of one or two curves the noise is known only after a fit
-/// ([`fit_one`]).
+/// ([`stands_out`]).
 fn begins_above_noise(times: &[f64], curves: &[Vec<f64>]) -> Result<(), Undetermined> {
     let n = AT_START.min(times.len());
     if n == 0 {
@@ -217,15 +218,25 @@ fn fit_one(relaxation: &Relaxation, points: Points) -> Result<Solution, Undeterm
             "the curve has decayed before the start of the fit; give an earlier start",
         ));
     }
-    let squares = points.x.iter().zip(points.y).map(|(x, y)| (relaxation.value(p, *x) - y).powi(2));
-    let noise = (squares.sum::<f64>() / n as f64).sqrt();
-    if p[0] * first < ABOVE_NOISE * noise {
+    Ok(solution)
+}
+
+/// Refuses a curve that is nothing but noise: at the start of the fit it must exceed the scatter of the points around the fit, as long as it
+/// decays. What is noisy long after that says nothing about the decay.
+fn stands_out(relaxation: &Relaxation, points: Points, solution: &Solution) -> Result<(), Undetermined> {
+    let p = &solution.parameters;
+    let decayed = |t: &f64| relaxation.beta(p) * (t.ln() - p[1]) > DECAYED.ln();
+    let until = points.x.iter().position(decayed).unwrap_or(points.x.len());
+    let n = until.max(p.len() + SCATTER).min(points.x.len());
+    let residuals = points.x.iter().zip(points.y).take(n).map(|(x, y)| relaxation.value(p, *x) - y);
+    let noise = (residuals.map(|r| r * r).sum::<f64>() / n.saturating_sub(p.len()).max(1) as f64).sqrt();
+    let begin = relaxation.value(p, points.x[0]);
+    if begin < ABOVE_NOISE * noise {
         return Err(Undetermined::because(format!(
-            "the curve at the start of the fit ({:.4}) does not stand out from its scatter around the fit ({noise:.4}); give an earlier start",
-            p[0] * first
+            "the curve at the start of the fit ({begin:.4}) does not stand out from its scatter around the fit ({noise:.4}); give an earlier start"
         )));
     }
-    Ok(solution)
+    Ok(())
 }
 
 /// The best of a grid of tau and beta, each with its best f.
@@ -291,8 +302,7 @@ mod tests {
         let t = times();
         let curve: Vec<f64> = t.iter().map(|t| relaxation(*t)).collect();
         for beta in [None, Some(0.43)] {
-            let found =
-                fit(&t, std::slice::from_ref(&curve), None, &KwwSettings { start: 1.0, beta }).unwrap();
+            let found = fit(&t, std::slice::from_ref(&curve), &KwwSettings { start: 1.0, beta }).unwrap();
             let values = [found.amplitude.value, found.tau.value, found.beta.value];
             for (value, exact) in values.iter().zip(TRUTH) {
                 // Convergence of the minimiser.
@@ -303,7 +313,7 @@ mod tests {
         }
         // Gamma(2) = 1: <tau> of beta = 1/2 is 2 tau.
         let half: Vec<f64> = t.iter().map(|t| (-(t / 30.0).sqrt()).exp()).collect();
-        let found = fit(&t, &[half], None, &KwwSettings::default()).unwrap();
+        let found = fit(&t, &[half], &KwwSettings::default()).unwrap();
         assert!((found.mean_tau.value / 60.0 - 1.0).abs() < 1e-7);
     }
 
@@ -317,7 +327,7 @@ mod tests {
         let mut sums = [0.0; 3];
         for draw in 0..DRAWS {
             let units: Vec<Vec<f64>> = (0..10).map(|r| replica(draw, r)).collect();
-            let found = fit(&t, &units, None, &settings).unwrap();
+            let found = fit(&t, &units, &settings).unwrap();
             for (k, e) in [found.amplitude, found.tau, found.beta].iter().enumerate() {
                 covered[k] += u32::from((e.value - TRUTH[k]).abs() < e.error);
                 sums[k] += e.value / TRUTH[k] / DRAWS as f64;
@@ -349,7 +359,7 @@ mod tests {
             curve.zip(noise).map(|(y, noise)| y + 0.05 * noise).collect()
         };
         let units: Vec<Vec<f64>> = (0..units).map(noisy).collect();
-        fit(&t, &units, None, &KwwSettings { start: 1.0, beta: None })
+        fit(&t, &units, &KwwSettings { start: 1.0, beta: None })
     }
 
     #[test]
@@ -360,25 +370,66 @@ mod tests {
                 // Noise of 0.001 in 40 points.
                 assert!((found.beta.value - beta).abs() < 0.03, "{found:?}");
             }
-            for beta in [1.6, 2.5, 8.0] {
+            for beta in [2.5, 8.0] {
                 let why = of_beta(beta, 0.8, units).unwrap_err().why;
-                assert!(why.contains("exceeds"), "{beta} {units}: {why}");
+                assert!(why.contains("exceeds 2, that of free flight"), "{beta} {units}: {why}");
             }
         }
-        // 1.15 is beyond the errors of six curves; nothing tells the error of one.
-        assert!(of_beta(1.15, 0.8, 6).is_err() && of_beta(1.15, 0.8, 1).is_ok());
+        // 1.15 and 1.6 are beyond the errors of six curves; nothing tells the error of one.
+        for beta in [1.15, 1.6] {
+            assert!(of_beta(beta, 0.8, 6).unwrap_err().why.contains("exceeds 1 by more"));
+            assert!((of_beta(beta, 0.8, 1).unwrap().beta.value - beta).abs() < 0.05);
+        }
         // Fixed by the user, it is what was asked for.
         let t = times();
         let free_flight: Vec<f64> = t.iter().map(|t| (-(t / 60.0).powi(2)).exp()).collect();
         let fixed = KwwSettings { start: 1.0, beta: Some(2.0) };
-        assert!(fit(&t, std::slice::from_ref(&free_flight), None, &fixed).is_ok());
+        assert!(fit(&t, std::slice::from_ref(&free_flight), &fixed).is_ok());
         let free = KwwSettings { start: 1.0, beta: None };
-        assert!(fit(&t, &[free_flight], None, &free).unwrap_err().why.contains("exceeds"));
+        assert!(fit(&t, &vec![free_flight; 3], &free).unwrap_err().why.contains("exceeds"));
+    }
+
+    #[test]
+    fn the_mean_over_single_curves_of_an_exponential_is_not_biased() {
+        // Noise of 0.1 that is correlated in time: beta of one curve scatters by 0.37, so that a third of them exceed 1.2.
+        let t = times();
+        let of_one = |draw: u64| {
+            let noise = replica(draw, 3).into_iter().zip(&t).map(|(y, t)| y - relaxation(*t));
+            let curve: Vec<f64> =
+                t.iter().zip(noise).map(|(t, e)| 0.9 * (-t / 60.0).exp() + 5.0 * e).collect();
+            fit(&t, &[curve], &KwwSettings { start: 1.0, beta: None }).map(|found| found.beta.value)
+        };
+        let found: Vec<f64> = (0..300).filter_map(|draw| of_one(draw).ok()).collect();
+        assert!(found.len() > 270, "{}", found.len());
+        assert!(found.iter().filter(|beta| **beta > 1.2).count() > 50);
+        // Three standard errors of 0.022; without those above 1.2 it would be 0.84.
+        let mean = found.iter().sum::<f64>() / found.len() as f64;
+        assert!((mean - 1.0).abs() < 0.066, "{mean}");
+    }
+
+    #[test]
+    fn a_noisy_tail_long_after_the_decay_is_no_reason_to_refuse() {
+        let t = times();
+        // exp(-(100)^0.6) = 1e-7 is left where the noise begins.
+        let noise = |(i, t): (usize, &f64)| match (*t > 3e3, i % 2) {
+            (false, _) => 0.0,
+            (true, 0) => 0.3,
+            (true, _) => -0.3,
+        };
+        let curve = |t: &f64| 0.3 * (-(t / 30.0).powf(0.6)).exp();
+        let noisy: Vec<f64> = t.iter().enumerate().map(|(i, t)| curve(t) + noise((i, t))).collect();
+        for units in [1, 4] {
+            let found =
+                fit(&t, &vec![noisy.clone(); units], &KwwSettings { start: 1.0, beta: None }).unwrap();
+            // What is left of the curve, against the noise.
+            assert!((found.tau.value / 30.0 - 1.0).abs() < 1e-4, "{found:?}");
+            assert!((found.beta.value / 0.6 - 1.0).abs() < 1e-4, "{found:?}");
+        }
     }
 
     #[test]
     fn a_small_amplitude_that_stands_out_is_determined_and_one_within_its_noise_is_not() {
-        // Noise of 0.001: 0.02 stands out, 0.002 does not.
+        // Noise of 0.001: 0.04 stands out, 0.001 does not.
         for units in [1, 6] {
             let found = of_beta(0.7, 0.04, units).unwrap();
             assert!((found.amplitude.value - 0.04).abs() < 0.01, "{found:?}");
@@ -405,23 +456,20 @@ mod tests {
         let over = noisy(&|t| (-t / 0.02).exp());
         let begun = noisy(&|t| 0.8 * (-(t / 1e8).sqrt()).exp());
         for units in [plateau, noise, over, begun] {
-            let found = fit(&t, &units, None, &settings);
+            let found = fit(&t, &units, &settings);
             assert!(found.is_err(), "{found:?}");
         }
         // A decay that is over when the fit begins, of one curve and of few: their noise has no error bars.
         let late = KwwSettings { start: 2e3, beta: None };
-        for draw in 0..40 {
-            for replicas in 1..=3 {
-                let units: Vec<Vec<f64>> = (0..replicas).map(|r| replica(draw, r)).collect();
-                let found = fit(&t, &units, None, &late);
-                assert!(
-                    found.as_ref().map_or(true, |f| f.beta.value < 1.0 + 2.0 * f.beta.error.max(0.25)),
-                    "{found:?}"
-                );
-            }
+        for replicas in 1..=3 {
+            let units = |draw| (0..replicas).map(|r| replica(draw, r)).collect::<Vec<_>>();
+            let determined = (0..40).filter(|&draw| fit(&t, &units(draw), &late).is_ok()).count();
+            // 0.028 is left, with a noise of 0.02: where that goes up at the start of the fit and down behind, it is a decay. Of 200
+            // draws, 6, 21 and 2 are.
+            assert!(determined <= 8, "{determined} of 40 of {replicas} curves");
         }
         let late = KwwSettings { start: 5e4, beta: None };
         let curve: Vec<f64> = t.iter().map(|t| relaxation(*t)).collect();
-        assert!(fit(&t, &[curve], None, &late).unwrap_err().why.contains("points"));
+        assert!(fit(&t, &[curve], &late).unwrap_err().why.contains("points"));
     }
 }

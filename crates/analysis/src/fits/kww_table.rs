@@ -82,7 +82,7 @@ impl KwwTable {
     /// The fits of each trajectory by itself.
     pub fn replicas(&self, name: &str) -> Table {
         let rows = self.replicas.clone();
-        let definition = "fits of f exp(-(t/tau)^beta) to each trajectory by itself, numbered from 0 in the order of the inputs";
+        let definition = "fits of f exp(-(t/tau)^beta) to each trajectory by itself, numbered from 0 in the order of the inputs; beta may exceed 1 by the noise of one trajectory, and is refused above 2 only, so that a mean over trajectories is not biased";
         let table = Table::new(name, definition)
             .text("function", rows.function)
             .text("species_or_weighting", rows.species);
@@ -163,12 +163,12 @@ fn fit_trajectory(
 ) -> Result<Kww, Undetermined> {
     let at = |lag: &LagSums| (lag.time, value(&lag.trajectories[trajectory]));
     let (t, curve): (Vec<f64>, Vec<f64>) = sums.iter().map(at).filter(|(_, v)| v.is_finite()).unzip();
-    kww::fit(&t, &[curve], None, settings)
+    kww::fit(&t, &[curve], settings)
 }
 
 fn fit(sums: &[LagSums], value: impl Fn(&[f64]) -> f64, settings: &KwwSettings) -> Result<Kww, Undetermined> {
     let (t, curves) = unit_curves(sums, value);
-    kww::fit(&t, &curves, None, settings)
+    kww::fit(&t, &curves, settings)
 }
 
 #[cfg(test)]

@@ -271,10 +271,7 @@ fn trajectory_map(spans: &mut Spans, most: usize) -> Result<Table, Missing> {
 
 /// Into the cell along its periodic edges.
 fn wrapped(cell: Option<Cell>, periodic: BVec3, r: DVec3) -> DVec3 {
-    cell.map_or(r, |c| {
-        let s = c.fractional(r);
-        c.cartesian(DVec3::select(periodic, Cell::wrap_fractional(s), s))
-    })
+    cell.map_or(r, |cell| cell.wrapped_along(periodic, r))
 }
 
 /// Positions and displacements of the first span of the first trajectory, and the density field of its J ions.

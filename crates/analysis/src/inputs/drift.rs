@@ -25,11 +25,12 @@ use crate::error::AnalysisError;
 use crate::frame::{Frame, Needs};
 use crate::particles::Particles;
 
-/// The centre of mass of independent walkers exceeds twice its expected root mean square once in some hundred trajectories.
+/// Of independent walkers, the mean square of the centre of mass over many frames exceeds this many times its expectation in three
+/// trajectories of a thousand; over two frames in seven.
 const SIGNIFICANT: f64 = 4.0;
 /// Nor is it one that is no more than what round-off and the digits of a file do to it (angstrom): squared, it is nothing beside a displacement.
 const LEAST: f64 = 1e-4;
-/// Frames that are looked at, where a frame can be read without those before it.
+/// Frames that are looked at; those between them are passed over where a frame can be read without those before it.
 const LOOKED_AT: usize = 64;
 
 /// What is done about the centre of mass of a trajectory.
@@ -54,7 +55,7 @@ pub fn examined(trajectory: Box<dyn Trajectory>, keep: bool) -> Result<Box<dyn T
         return Ok(trajectory);
     }
     let fixed = trajectory.is_whole() && !keep;
-    let note = motion.note(&*trajectory, keep, bodies.masses);
+    let note = motion.note(&*trajectory, keep, &bodies);
     let centre = if fixed { CentreOfMass::Fixed } else { CentreOfMass::Free };
     Ok(Box::new(Examined { trajectory, centre, bodies, first: motion.first, note }))
 }
@@ -69,6 +70,8 @@ struct Bodies {
     number: usize,
     /// Where the masses come from, if not from the file: words for the user.
     masses: &'static str,
+    /// Whether molecules are known.
+    known: bool,
 }
 
 impl Bodies {
@@ -84,9 +87,10 @@ impl Bodies {
             (None, None) => (vec![1.0; n], " (equal masses: the file has none)"),
         };
         let total: f64 = masses.iter().sum();
+        let known = particles.molecules.is_some();
         let molecules = particles.molecules.clone().unwrap_or_else(|| (0..n).collect());
         let number = molecules.iter().max().map_or(0, |last| last + 1);
-        Self { shares: masses.iter().map(|m| m / total).collect(), molecules, number, masses: words }
+        Self { shares: masses.iter().map(|m| m / total).collect(), molecules, number, masses: words, known }
     }
 
     fn centre(&self, positions: &[DVec3]) -> DVec3 {
@@ -145,10 +149,12 @@ impl Motion {
         Ok((found > 0.0).then(|| Self { first, last, size, ratio: found / expected }))
     }
 
-    fn note(&self, trajectory: &dyn Trajectory, keep: bool, masses: &str) -> String {
+    fn note(&self, trajectory: &dyn Trajectory, keep: bool, bodies: &Bodies) -> String {
         let [x, y, z] = self.last.to_array();
+        let masses = bodies.masses;
+        let alone = if bodies.known { "" } else { " (every atom by itself: no molecules are known)" };
         let much = format!(
-            "{}: the centre of mass{masses} moves by {:.4} angstrom ({x:.4}, {y:.4}, {z:.4}) from the first frame to the last",
+            "{}: the centre of mass{masses}{alone} moves by {:.4} angstrom ({x:.4}, {y:.4}, {z:.4}) from the first frame to the last",
             trajectory.label(),
             self.last.length()
         );
@@ -364,6 +370,52 @@ mod tests {
         pair.particles.names = vec!["1".into(), "2".into()];
         let (words, found) = drift(&pair);
         assert!(words.contains("equal masses") && found > 1.0, "{words} {found}");
+    }
+
+    /// `n` walkers and a common drift, so that the square of the centre of mass is `ratio` times what is independent motion's.
+    fn drifting(ratio: f64) -> Box<dyn Trajectory> {
+        let made = walkers(DVec3::ZERO, true);
+        let bodies = Bodies::of(&made.particles);
+        let frames: Vec<Vec<DVec3>> = (0..40).map(|frame| (made.positions)(frame)).collect();
+        let moves = |frame: usize| frames[frame].iter().zip(&frames[0]).map(|(r, start)| *r - *start);
+        let expected: f64 = (1..40).map(|frame| bodies.expected(moves(frame)).unwrap()).sum();
+        let steps: f64 = (1..40).map(|frame| f64::from(frame * frame)).sum();
+        Box::new(walkers(DVec3::X * (ratio * expected / steps).sqrt(), true))
+    }
+
+    #[test]
+    fn a_drift_is_one_from_four_times_what_independent_motion_makes_on() {
+        for (ratio, centre) in [(3.99, CentreOfMass::Free), (4.01, CentreOfMass::Fixed)] {
+            let trajectory = examined(drifting(ratio), false).unwrap();
+            assert_eq!(trajectory.centre_of_mass(), centre, "{ratio}");
+        }
+    }
+
+    #[test]
+    fn three_walks_of_a_thousand_are_taken_for_a_drift() {
+        let found = (0..500)
+            .filter(|&seed| {
+                let ticks: Vec<i64> = (0..65).collect();
+                let frames = random_walk(12, &ticks, seed);
+                let at = move |frame: usize| frames[frame].clone();
+                let walk = Synthetic::new(&[0; 12], ticks, 1.0, Cell::cubic(50.0).unwrap(), at);
+                Motion::of(&walk, &Bodies::of(&walk.particles)).unwrap().unwrap().ratio > SIGNIFICANT
+            })
+            .count();
+        // 0.0028 of 500 is 1.4; that of 12 walkers is known by their own motion, so that it varies a little more.
+        assert!(found <= 6, "{found} of 500");
+    }
+
+    #[test]
+    fn atoms_that_are_taken_for_bodies_are_named_where_molecules_are_not_known() {
+        let note = |molecules: Option<Vec<usize>>| {
+            let mut made = walkers(DVec3::X, true);
+            made.particles.molecules = molecules;
+            examined(Box::new(made), false).unwrap().notes().join("\n")
+        };
+        assert!(note(None).contains("every atom by itself: no molecules are known"));
+        let note = note(Some((0..60).map(|atom| atom / 3).collect()));
+        assert!(note.contains("drift is removed") && !note.contains("every atom by itself"), "{note}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) struct Moment<'a> {
 /// today does not move what only crossed a wall long ago. Along other edges e_k has length 1 and u_k is the coordinate
 /// itself, since a box that is shrink-wrapped around its particles does not move them; nothing is wrapped there.
 /// Where a cell that is sheared is written with other edges of the same lattice (LAMMPS flips a tilt that exceeds half an edge),
-/// u of the last frame is taken along the new edges.
+/// u of the last frame is taken along the new edges, which must be periodic.
 pub(super) struct Follower {
     periodic: BVec3,
     followed: Option<Followed>,
@@ -72,7 +72,7 @@ impl Follower {
 
     /// Unwrapped positions (angstrom) of the next frame: as they are, or by the counts of crossed cells, or else by the shortest
     /// displacement from the last frame.
-    pub fn next(&mut self, moment: &Moment) -> Vec<DVec3> {
+    pub fn next(&mut self, moment: &Moment) -> Result<Vec<DVec3>, Turned> {
         let Moment { cell, origin, positions, crossings } = *moment;
         let constant = self
             .followed
@@ -94,7 +94,7 @@ impl Follower {
             (_, Crossings::Unwrapped) if constant => positions.to_vec(),
             (None, _) => positions.to_vec(),
             (Some(last), _) => {
-                let flip = flip(&last.cell, cell).filter(|_| self.periodic.all());
+                let flip = flip(&last.cell, cell, self.periodic)?;
                 let before = last.coordinates.iter().zip(&last.places);
                 let moved = coordinates.iter().zip(before).map(|(now, (before, place))| {
                     let moved = *now - flip.map_or(*before, |flip| flip * *before);
@@ -108,21 +108,51 @@ impl Follower {
             }
         };
         self.followed = Some(Followed { cell: *cell, origin, constant, coordinates, places: places.clone() });
-        places
+        Ok(places)
+    }
+}
+
+/// A cell is written with other edges of the same lattice, though one of them is not periodic: what is on either side of it is no
+/// image of the other.
+#[derive(Debug)]
+pub(super) struct Turned {
+    edge: char,
+}
+
+impl Turned {
+    pub fn at(&self, label: &str, frame: usize) -> AnalysisError {
+        AnalysisError::input(
+            label,
+            format!("frame {frame}: the cell flips along edge {}, which is not periodic", self.edge),
+            "write all frames with the same edges, or the boundaries of the system that was simulated",
+        )
     }
 }
 
 /// From coordinates along the edges of a cell to those along other edges of the same lattice: h_old = h_new F, but for a small
 /// deformation. None where the edges are the same.
-fn flip(old: &Cell, new: &Cell) -> Option<DMat3> {
+pub(super) fn flip(old: &Cell, new: &Cell, periodic: BVec3) -> Result<Option<DMat3>, Turned> {
     if old == new {
-        return None;
+        return Ok(None);
     }
     let columns = (new.inverse() * old.matrix()).to_cols_array().map(f64::round);
     let integers = DMat3::from_cols_array(&columns);
     // Other integers are a cell that grew or shrank beyond recognition.
-    let same_lattice = (integers.determinant().abs() - 1.0).abs() < 0.5;
-    (integers != DMat3::IDENTITY && same_lattice).then_some(integers)
+    let same_lattice = |f: &DMat3| (f.determinant().abs() - 1.0).abs() < 0.5;
+    let mut along = integers;
+    for edge in (0..3).filter(|edge| !periodic.test(*edge)) {
+        // An edge that the particles make, or a wall, has any length.
+        for other in 0..3 {
+            let own = if other == edge { 1.0 } else { 0.0 };
+            along.col_mut(edge)[other] = own;
+            along.col_mut(other)[edge] = own;
+        }
+        let mixed = |f: &DMat3| (0..3).any(|k| k != edge && (f.col(edge)[k] != 0.0 || f.col(k)[edge] != 0.0));
+        if mixed(&integers) && same_lattice(&integers) {
+            return Err(Turned { edge: ['a', 'b', 'c'][edge] });
+        }
+    }
+    Ok((along != DMat3::IDENTITY && same_lattice(&along)).then_some(along))
 }
 
 /// The edges that coordinates belong to: of full length where they are periodic, else of length 1.
@@ -177,7 +207,7 @@ mod tests {
         /// A frame of a file whose cells begin at 0.
         fn follow(&mut self, cell: &Cell, positions: &[DVec3], images: Option<&[DVec3]>) -> Vec<DVec3> {
             let crossings = images.map_or(Crossings::Unknown, Crossings::Counted);
-            self.next(&Moment { cell, origin: DVec3::ZERO, positions, crossings })
+            self.next(&Moment { cell, origin: DVec3::ZERO, positions, crossings }).unwrap()
         }
     }
 
@@ -248,7 +278,7 @@ mod tests {
             };
             before = coordinates;
             let found = |follower: &mut Follower, positions: &[DVec3], crossings: Crossings| {
-                follower.next(&Moment { cell: &cell, origin, positions, crossings })
+                follower.next(&Moment { cell: &cell, origin, positions, crossings }).unwrap()
             };
             let by_count = found(&mut counted, &wrapped, Crossings::Counted(&images));
             let as_is = found(&mut unwrapped, &places, Crossings::Unwrapped);
@@ -271,7 +301,7 @@ mod tests {
             let (cell, origin) = (Cell::cubic(edge).unwrap(), DVec3::splat(-0.5 * edge));
             let place = origin + cell.cartesian(s);
             let crossings = Crossings::Unknown;
-            follower.next(&Moment { cell: &cell, origin, positions: &[place], crossings })[0]
+            follower.next(&Moment { cell: &cell, origin, positions: &[place], crossings }).unwrap()[0]
         };
         let first = at(10.0);
         assert_eq!(first, DVec3::new(4.0, -4.0, 0.0));
@@ -299,7 +329,7 @@ mod tests {
             let images = fractions.map(DVec3::floor);
             let wrapped = fractions.map(|s| cell.cartesian(s - s.floor()));
             let found = |follower: &mut Follower, positions: &[DVec3], crossings| {
-                follower.next(&Moment { cell: &cell, origin: DVec3::ZERO, positions, crossings })
+                follower.next(&Moment { cell: &cell, origin: DVec3::ZERO, positions, crossings }).unwrap()
             };
             let all = [
                 found(&mut counted, &wrapped, Crossings::Counted(&images)),
@@ -314,6 +344,60 @@ mod tests {
         }
     }
 
+    /// Sheared by 4 % a frame: a tilt of b along a that flips, in a film that is open along c and grows.
+    fn sheared(frame: i32) -> (f64, Cell) {
+        let sheared = 0.4 + 0.04 * f64::from(frame);
+        let tilt = sheared - sheared.round();
+        let b = DVec3::new(10.0 * tilt, 10.0, 0.0);
+        let c = DVec3::Z * (10.0 + 4.0 * f64::from(frame));
+        (sheared, Cell::new(DMat3::from_cols(DVec3::X * 10.0, b, c)).unwrap())
+    }
+
+    #[test]
+    fn a_tilt_that_flips_along_the_periodic_edges_of_a_film_moves_nobody() {
+        let film = BVec3::new(true, true, false);
+        let mut follower = Follower::along(film);
+        let s = [DVec3::new(0.3, 0.8, 1.0), DVec3::new(0.7, 0.1, 4.0)];
+        let mut first = None;
+        for frame in 0..40 {
+            let (sheared, cell) = sheared(frame);
+            let wrapped = s.map(|s| {
+                let r = DVec3::new(10.0 * s.x + sheared * 10.0 * s.y, 10.0 * s.y, s.z);
+                let fraction = cell.fractional(r);
+                cell.cartesian(DVec3::select(film, fraction - fraction.floor(), fraction))
+            });
+            let moment = Moment {
+                cell: &cell,
+                origin: DVec3::ZERO,
+                positions: &wrapped,
+                crossings: Crossings::Unknown,
+            };
+            let found = follower.next(&moment).unwrap();
+            let first = first.get_or_insert_with(|| found.clone());
+            // Round-off of 40 sums of numbers up to 10.
+            assert!(found.iter().zip(&*first).all(|(a, b)| (*a - *b).length() < 1e-12), "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn a_flip_along_an_edge_that_is_not_periodic_is_refused() {
+        let mut follower = Follower::along(BVec3::new(true, false, true));
+        let mut next = |tilt: f64| {
+            let b = DVec3::new(10.0 * tilt, 10.0, 0.0);
+            let cell = Cell::new(DMat3::from_cols(DVec3::X * 10.0, b, DVec3::Z * 10.0)).unwrap();
+            let moment = Moment {
+                cell: &cell,
+                origin: DVec3::ZERO,
+                positions: &[DVec3::ONE],
+                crossings: Crossings::Unknown,
+            };
+            follower.next(&moment).map_err(|turned| turned.at("film.dump", 2).to_string())
+        };
+        assert!(next(0.4).is_ok() && next(0.48).is_ok());
+        let words = next(-0.48).unwrap_err();
+        assert!(words.contains("frame 2: the cell flips along edge b, which is not periodic"), "{words}");
+    }
+
     #[test]
     fn unwrapped_positions_in_a_constant_cell_are_as_they_are() {
         let mut follower = Follower::default();
@@ -326,7 +410,7 @@ mod tests {
                 positions: &[place],
                 crossings: Crossings::Unwrapped,
             };
-            assert_eq!(follower.next(&moment)[0], place);
+            assert_eq!(follower.next(&moment).unwrap()[0], place);
         }
     }
 
@@ -342,7 +426,7 @@ mod tests {
             let images = [DVec3::new((path.x / 10.0).floor(), 0.0, 7.0)];
             let positions = [path - DVec3::new(10.0 * images[0].x, 0.0, 0.0)];
             let found = |follower: &mut Follower, crossings| {
-                follower.next(&Moment { cell: &cell, origin, positions: &positions, crossings })[0]
+                follower.next(&Moment { cell: &cell, origin, positions: &positions, crossings }).unwrap()[0]
             };
             // Round-off of 12 sums.
             assert!((found(&mut shortest, Crossings::Unknown) - path).length() < 1e-13);

@@ -26,6 +26,8 @@ pub struct H5mdTrajectory {
     particles: Particles,
     clock: Clock,
     unwrapping: Unwrapping,
+    /// Whether a topology has no more particles than these.
+    whole: bool,
     notes: Vec<String>,
 }
 
@@ -47,30 +49,28 @@ impl H5mdTrajectory {
         }
         let mut notes = reader.notes();
         let particles = particles_of(&reader, said.topology, &mut notes)?;
+        let whole = said.topology.is_none_or(|topology| topology.ids.len() <= particles.species.len());
         let steps: Vec<i64> = frames.iter().map(|&f| reader.step(f)).collect();
         let times: Vec<f64> = frames.iter().map(|&f| reader.time(f)).collect();
         let clock = Clock::new(&steps, &times).map_err(|frame| {
             AnalysisError::input(
                 &label,
                 format!(
-                    "frame {} at {} ps is not later than the one before, or too far from zero to be counted",
+                    "frame {} at {} ps is not later than the one before, or too far from zero to be counted (2.3 s where times are not proportional to steps)",
                     frames[frame], times[frame]
                 ),
                 "give a file whose steps or times increase from frame to frame",
             )
         })?;
         let (unwrapping, said) = unwrapping::choose(&reader, &frames)?;
-        match reader.incomplete_frames() {
-            0 => {}
-            n if reader.is_own() => {
-                notes.push(format!("{label}: the last frames ({n}) were never completed, and are left out"));
-            }
-            n => notes.push(format!(
-                "{label}: the last frames ({n}) lack a step, a time, an image or ids, and are left out"
-            )),
+        let incomplete = reader.incomplete_frames();
+        if reader.is_own() && incomplete > 0 {
+            notes.push(format!(
+                "{label}: the last frames ({incomplete}) were never completed, and are left out"
+            ));
         }
         notes.extend(said);
-        Ok(Self { reader, stage, frames, particles, clock, unwrapping, notes })
+        Ok(Self { reader, stage, frames, particles, clock, unwrapping, whole, notes })
     }
 }
 
@@ -117,7 +117,7 @@ impl Trajectory for H5mdTrajectory {
     }
 
     fn is_whole(&self) -> bool {
-        self.reader.is_whole()
+        self.whole && self.reader.is_whole()
     }
 
     fn notes(&self) -> Vec<String> {
@@ -188,6 +188,10 @@ pub fn particles_of(
         return Ok(particles);
     }
     match reader.masses() {
+        Ok(Some(masses)) if masses.iter().any(|m| !m.is_finite()) => {
+            notes.push(format!("{label}: `mass` holds what is no number: masses are left out"));
+            Ok(particles)
+        }
         Ok(Some(masses)) if masses.len() == n => Ok(particles.with_masses(masses)),
         Ok(Some(masses)) => {
             notes.push(format!(
@@ -271,6 +275,20 @@ impl FrameStream for Stream<'_> {
         self.next += 1;
         Ok(frame)
     }
+
+    fn pass(&mut self, frames: usize) -> Result<(), AnalysisError> {
+        let H5mdTrajectory { reader, frames: all, unwrapping, .. } = self.trajectory;
+        let end = (self.next + frames + 1).min(all.len());
+        let cells = all[self.next.saturating_sub(1)..end].iter().map(|&frame| reader.cell(frame));
+        let cells = cells.collect::<Result<Vec<_>, _>>()?;
+        // Where an atom is depends on no frame before then.
+        let known = matches!(unwrapping, Unwrapping::Images | Unwrapping::AsIs);
+        if known && cells.windows(2).all(|pair| pair[0] == pair[1]) {
+            self.next += frames;
+            return Ok(());
+        }
+        (0..frames).try_for_each(|_| self.next(Needs::NOTHING).map(|_| ()))
+    }
 }
 
 impl Stream<'_> {
@@ -325,7 +343,7 @@ impl Stream<'_> {
             (None, _) => Crossings::Unknown,
         };
         let moment = Moment { cell, origin: DVec3::ZERO, positions: &positions, crossings };
-        let places = self.follower.next(&moment);
+        let places = self.follower.next(&moment).map_err(|turned| turned.at(&trajectory.label(), index))?;
         Ok((positions, places))
     }
 }

@@ -53,6 +53,11 @@ pub(super) fn particles(
     })
 }
 
+/// Whether these are elements that nobody has named: LAMMPS calls all C then (its manual, `dump_modify element`).
+pub(super) fn unnamed(elements: &[String]) -> bool {
+    elements.iter().all(|name| name == "C")
+}
+
 /// Molecules of the atoms at `places`; those that are not there leave no gaps.
 fn compact(places: &[usize], molecules: &[usize]) -> Vec<usize> {
     let of: Vec<usize> = places.iter().map(|&place| molecules[place]).collect();
@@ -134,8 +139,7 @@ impl Check<'_> {
     /// words may be finer or coarser than the names of the topology, not both. Species that the topology has no names for get
     /// those of the trajectory.
     fn words(&self, names: &mut [String], notes: &mut Vec<String>) -> Result<(), AnalysisError> {
-        // LAMMPS writes `C` for every atom where the user has named no elements (dump_modify element).
-        if self.own.iter().all(|word| word == "C") && (0..self.own.len()).any(|atom| self.name(atom) != "C") {
+        if unnamed(self.own) && (0..self.own.len()).any(|atom| self.name(atom) != "C") {
             notes.push(format!(
                 "all atoms of {} are called C, as LAMMPS does without `dump_modify element`: the names of the topology are taken",
                 self.label

@@ -1,4 +1,4 @@
-//! How the positions of an H5MD file become unwrapped.
+//! How the positions of an H5MD file become unwrapped, and those of a dump that does not say `xu`.
 //!
 //! 1. `/particles/centres/position`: unwrapped centres, kept by Vitrion; atoms follow their centre.
 //! 2. `image`: cells that particles have crossed. Some programs write it beside positions that are unwrapped already. Let s be
@@ -13,9 +13,10 @@
 //! In a changing cell displacements are summed up from frame to frame, each with the cell of its frame.
 
 use glam::DVec3;
+use vitrion_core::cell::Cell;
 use vitrion_trajectory::h5md::TrajectoryReader;
 
-use super::follower::SHORTEST_DISPLACEMENT;
+use super::follower::{SHORTEST_DISPLACEMENT, flip};
 use crate::error::AnalysisError;
 
 /// Extent of wrapped positions in units of the cell's edges: 1, and what molecules that are kept whole add to it.
@@ -77,6 +78,8 @@ struct Seen {
     raw: f64,
     with: f64,
     against: f64,
+    /// How many of these are by less than [`SMALL_MOVE`], but not to the same place: images that are counted anew.
+    recounted: usize,
     /// Moves by more than half a cell where n does not change: their number, and the largest of what is left to a whole cell.
     jumps: usize,
     largest_rest: f64,
@@ -87,6 +90,9 @@ struct Seen {
     images_change: bool,
     cell_changes: bool,
 }
+
+/// What is looked at of a frame: cell, positions (angstrom) from its corner, and the cells that they have crossed.
+pub(super) type Look = (Cell, Vec<DVec3>, Option<Vec<DVec3>>);
 
 /// The numbers among the analysed frames that are looked at, in order.
 fn looked_at(n: usize) -> Vec<usize> {
@@ -105,10 +111,10 @@ fn looked_at(n: usize) -> Vec<usize> {
 }
 
 impl Seen {
-    /// None where there is no cell.
+    /// Of `frames` frames, each as `look` has it: none where there is no cell.
     fn of(
-        reader: &TrajectoryReader,
-        frames: &[usize],
+        look: &dyn Fn(usize) -> Result<Option<Look>, AnalysisError>,
+        frames: usize,
         periodic: [bool; 3],
     ) -> Result<Option<Self>, AnalysisError> {
         let mask = DVec3::from_array(periodic.map(f64::from));
@@ -120,6 +126,7 @@ impl Seen {
             raw: 0.0,
             with: 0.0,
             against: 0.0,
+            recounted: 0,
             jumps: 0,
             largest_rest: 0.0,
             moves: 0,
@@ -127,12 +134,11 @@ impl Seen {
             images_change: false,
             cell_changes: false,
         };
-        let mut first: Option<(Vec<DVec3>, vitrion_core::cell::Cell)> = None;
-        let mut before: Option<(usize, Vec<DVec3>, Vec<DVec3>)> = None;
-        for number in looked_at(frames.len()) {
-            let Some(cell) = reader.cell(frames[number])? else { return Ok(None) };
-            let positions = reader.positions(frames[number])?;
-            let images = reader.images(frames[number])?.unwrap_or_else(|| vec![DVec3::ZERO; positions.len()]);
+        let mut first: Option<(Vec<DVec3>, Cell)> = None;
+        let mut before: Option<(usize, Cell, Vec<DVec3>, Vec<DVec3>)> = None;
+        for number in looked_at(frames) {
+            let Some((cell, positions, images)) = look(number)? else { return Ok(None) };
+            let images = images.unwrap_or_else(|| vec![DVec3::ZERO; positions.len()]);
             let s: Vec<DVec3> = positions.iter().map(|r| cell.fractional(*r) * mask).collect();
             let span = Span::of(s.iter().copied());
             seen.span = seen.span.and(span);
@@ -146,12 +152,16 @@ impl Seen {
                     seen.cell_changes |= *begin != cell;
                 }
             }
-            if let Some((_, then, counts)) = before.as_ref().filter(|(last, ..)| last + 1 == number) {
+            // Coordinates along other edges are not those of before.
+            let same_edges = |last: &Cell| matches!(flip(last, &cell, periodic.into()), Ok(None));
+            let neighbour =
+                before.as_ref().filter(|(last, edges, ..)| last + 1 == number && same_edges(edges));
+            if let Some((_, _, then, counts)) = neighbour {
                 for particle in 0..s.len() {
                     seen.add(s[particle] - then[particle], images[particle] - counts[particle]);
                 }
             }
-            before = Some((number, s, images));
+            before = Some((number, cell, s, images));
         }
         Ok(Some(seen))
     }
@@ -165,6 +175,7 @@ impl Seen {
                 self.raw += ds * ds;
                 self.with += (ds + dn) * (ds + dn);
                 self.against += (ds - dn) * (ds - dn);
+                self.recounted += usize::from(ds.abs() < SMALL_MOVE && (ds + dn).abs() > 0.5);
             } else if ds.abs() > 0.5 {
                 self.jumps += 1;
                 self.largest_rest = self.largest_rest.max((ds.abs() - 1.0).abs());
@@ -198,16 +209,13 @@ pub(super) fn choose(
     if periodic == [false; 3] || frames.len() < 2 || reader.particles() == 0 {
         return Ok((Unwrapping::AsIs, Vec::new()));
     }
-    let Some(seen) = Seen::of(reader, frames, periodic)? else { return Ok((Unwrapping::AsIs, Vec::new())) };
-    let mut notes = Vec::new();
-    let way = if reader.has_images() && (seen.images_change || seen.jumps == 0) {
-        with_images(reader, &seen, &mut notes)?
-    } else {
-        if reader.has_images() {
-            notes.push("`image` never changes while particles cross the walls: it is left out".to_string());
-        }
-        without_images(&seen, &mut notes)
+    let look = look_of(reader, frames);
+    let Some(seen) = Seen::of(&look, frames.len(), periodic)? else {
+        return Ok((Unwrapping::AsIs, Vec::new()));
     };
+    let mut notes = Vec::new();
+    let label = reader.path().display().to_string();
+    let way = way(&seen, reader.has_images(), IMAGE, &label, &mut notes)?;
     if seen.cell_changes && !reader.is_own() {
         let outside =
             seen.span.low.min_element() < -ROUNDING || seen.span.high.max_element() > 1.0 + ROUNDING;
@@ -222,6 +230,56 @@ pub(super) fn choose(
     Ok((way, notes))
 }
 
+fn look_of<'a>(
+    reader: &'a TrajectoryReader,
+    frames: &'a [usize],
+) -> impl Fn(usize) -> Result<Option<Look>, AnalysisError> + 'a {
+    move |number| {
+        let frame = frames[number];
+        let Some(cell) = reader.cell(frame)? else { return Ok(None) };
+        Ok(Some((cell, reader.positions(frame)?, reader.images(frame)?)))
+    }
+}
+
+/// How wrapped or unwrapped positions of a dump become unwrapped, and what a user should know about it. `look` shows one of its
+/// `frames` frames; `counted` says whether it has images.
+pub(super) fn of_dump(
+    look: &dyn Fn(usize) -> Result<Option<Look>, AnalysisError>,
+    frames: usize,
+    periodic: [bool; 3],
+    counted: bool,
+    label: &str,
+) -> Result<(Unwrapping, Vec<String>), AnalysisError> {
+    let mut notes = Vec::new();
+    let plain = if counted { Unwrapping::Images } else { Unwrapping::ShortestDisplacement };
+    if periodic == [false; 3] || frames < 2 {
+        return Ok((plain, notes));
+    }
+    let Some(seen) = Seen::of(look, frames, periodic)? else { return Ok((plain, notes)) };
+    let way = way(&seen, counted, IX, label, &mut notes)?;
+    Ok((way, notes))
+}
+
+/// What counts of crossed cells are called in H5MD files, and in dumps.
+const IMAGE: &str = "`image`";
+const IX: &str = "`ix iy iz`";
+
+fn way(
+    seen: &Seen,
+    counted: bool,
+    name: &str,
+    label: &str,
+    notes: &mut Vec<String>,
+) -> Result<Unwrapping, AnalysisError> {
+    if counted && (seen.images_change || seen.jumps == 0) {
+        return with_images(seen, name, label, notes);
+    }
+    if counted {
+        notes.push(format!("{name} never changes while particles cross the walls: it is left out"));
+    }
+    Ok(without_images(seen, name, notes))
+}
+
 /// Along an edge that is said not to be periodic nothing jumps by the length of the box.
 fn check_open_edges(
     reader: &TrajectoryReader,
@@ -231,7 +289,8 @@ fn check_open_edges(
     if periodic == [true; 3] || frames.len() < 2 || reader.particles() == 0 {
         return Ok(());
     }
-    let Some(seen) = Seen::of(reader, frames, periodic.map(|along| !along))? else { return Ok(()) };
+    let look = look_of(reader, frames);
+    let Some(seen) = Seen::of(&look, frames.len(), periodic.map(|along| !along))? else { return Ok(()) };
     if seen.extent <= 1.0 + ROUNDING && seen.jumps_are_walls() {
         return Err(AnalysisError::input(
             &reader.path().display().to_string(),
@@ -247,32 +306,35 @@ fn check_open_edges(
 }
 
 fn with_images(
-    reader: &TrajectoryReader,
     seen: &Seen,
+    name: &str,
+    label: &str,
     notes: &mut Vec<String>,
 ) -> Result<Unwrapping, AnalysisError> {
     let refuse = |found: String| {
         AnalysisError::input(
-            &reader.path().display().to_string(),
+            label,
             found,
-            "write wrapped positions with the cells that they have crossed (`image`), or unwrapped positions without it",
+            format!(
+                "write wrapped positions with the cells that they have crossed ({name}), or unwrapped positions without it"
+            ),
         )
     };
     let mean = |sum: f64| if seen.counted == 0 { 0.0 } else { sum / seen.counted as f64 };
     let (raw, with, against) = (mean(seen.raw), mean(seen.with), mean(seen.against));
     let clearly = |a: f64, b: f64| seen.counted > 0 && a < CLEARLY * b && a < CLEARLY * CLEARLY;
     if clearly(against, raw) && clearly(against, with) {
-        return Err(refuse("`image` counts cells the other way round".to_string()));
+        return Err(refuse(format!("{name} counts cells the other way round")));
     }
     let contradiction = || {
         refuse(format!(
-            "positions and `image` contradict each other: positions spread over {:.2} cells, positions less their images over {:.2}",
+            "positions and {name} contradict each other: positions spread over {:.2} cells, positions less their images over {:.2}",
             seen.extent, seen.extent_less_images
         ))
     };
     if seen.jumps_are_walls() {
         return Err(refuse(format!(
-            "positions and `image` contradict each other: particles jump {} times by a cell, nearly, that `image` does not count",
+            "positions and {name} contradict each other: particles jump {} times by a cell, nearly, that {name} does not count",
             seen.jumps
         )));
     }
@@ -292,17 +354,23 @@ fn with_images(
         (true, true) if raw < 0.5 * with => false,
         _ => return Err(contradiction()),
     };
+    if images && seen.recounted > 0 && seen.largest_move <= SMALL_MOVE {
+        return Err(refuse(format!(
+            "positions and {name} contradict each other: {name} changes {} times by whole cells while nothing moves by more than {:.2} \
+             of one, as where a run that begins counts them anew",
+            seen.recounted, seen.largest_move
+        )));
+    }
     if images {
         return Ok(Unwrapping::Images);
     }
-    notes.push(
-        "positions are unwrapped already, although the file has `image`: they are taken as they are"
-            .to_string(),
-    );
+    notes.push(format!(
+        "positions are unwrapped already, although the file has {name}: they are taken as they are"
+    ));
     Ok(Unwrapping::AsIs)
 }
 
-fn without_images(seen: &Seen, notes: &mut Vec<String>) -> Unwrapping {
+fn without_images(seen: &Seen, name: &str, notes: &mut Vec<String>) -> Unwrapping {
     if seen.extent > WRAPPED_EXTENT {
         notes.push("positions spread over more than one and a half cells: taken for unwrapped".to_string());
         return Unwrapping::AsIs;
@@ -319,7 +387,7 @@ fn without_images(seen: &Seen, notes: &mut Vec<String>) -> Unwrapping {
     if seen.largest_move > LARGE_MOVE {
         notes.push(format!(
             "particles move by up to {:.2} of a cell between two frames, or by a larger part the other way round, which nobody can tell: \
-             displacements are not to be trusted; write frames more often, or `image`",
+             displacements are not to be trusted; write frames more often, or {name}",
             seen.largest_move
         ));
     }

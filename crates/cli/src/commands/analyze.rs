@@ -11,6 +11,7 @@ use vitrion_analysis::observable::{OBSERVABLES, select};
 use vitrion_analysis::results::{self, Outcome as Found, Results};
 use vitrion_analysis::settings::Settings;
 use vitrion_core::units::{Dimension, parse_quantity};
+use vitrion_trajectory::h5md::TrajectoryReader;
 use vitrion_trajectory::lammps_dump::Units;
 
 use super::forces::length;
@@ -50,7 +51,7 @@ pub struct Analyze {
     #[arg(long, value_name = "SYSTEM.data")]
     topology: Option<PathBuf>,
 
-    /// Length of a step of a LAMMPS dump or of an H5MD file of another program [default: that of the file, or 1 fs]
+    /// Length of a step of a LAMMPS dump or of an H5MD file of another program [default: that of the file, or LAMMPS' default in its units, 1 fs in real and metal]
     #[arg(long, value_name = "TIME", value_parser = time)]
     timestep: Option<f64>,
 
@@ -149,6 +150,17 @@ pub(super) fn lammps_units(text: &str) -> Result<Units, String> {
     Units::named(text).ok_or_else(|| format!("LAMMPS has the units {}", Units::names().join(", ")))
 }
 
+/// In their order.
+fn each_once(numbers: &[f64]) -> Vec<f64> {
+    let mut once: Vec<f64> = Vec::new();
+    for number in numbers {
+        if !once.contains(number) {
+            once.push(*number);
+        }
+    }
+    once
+}
+
 /// 512MB, 4 GB, 1.5GiB.
 fn bytes(text: &str) -> Result<u64, String> {
     let help = || format!("\"{text}\" is no size; write e.g. 512MB or 4GB");
@@ -196,13 +208,15 @@ impl Analyze {
         let settings = self.settings();
         settings.check()?;
         let directory = self.directory();
-        let earlier = Results::read(&directory)?;
+        let earlier = trajectories::results(&directory)?;
+        inputs.check_distinct()?;
         let data = inputs.identity()?;
         check_same_inputs(earlier.as_ref(), &inputs, &data, &directory)?;
         Results::check_place(&directory, &entries, earlier.as_ref())?;
+        // Before the work, which may take hours.
         let mut notes = inputs.notes();
         notes.extend(analysis::memory_note(&inputs, &settings));
-        if entries.iter().any(|entry| entry.name == "isf_coherent") {
+        if entries.iter().any(|entry| entry.name == analysis::COHERENT) {
             notes.extend(analysis::wave_number_notes(&inputs, &settings));
         }
         for note in &notes {
@@ -213,19 +227,18 @@ impl Analyze {
             bar.update(p.frames, p.of);
         });
         bar.clear();
-        let (stage, temperatures) = trajectories::conditions(&self.inputs, reading)?;
+        let (stage, temperatures) = trajectories::conditions_of(&inputs);
         let outcomes = outcomes?;
-        let earlier = match earlier {
+        // What stays, and what is replaced.
+        let (kept, replaced) = match earlier.as_ref() {
             Some(earlier) if earlier.data != data => {
-                set_aside(&earlier, &outcomes, &directory)?;
-                None
+                (None, (!set_aside(earlier, &outcomes, &directory)?).then_some(earlier))
             }
-            earlier => earlier,
+            earlier => (earlier, earlier),
         };
         let contents = inputs.contents()?;
-        let results =
-            Results { stage, temperatures, data, contents, notes, ..assemble(&inputs, outcomes, earlier) };
-        results.write(&directory)?;
+        let results = Results { stage, temperatures, data, contents, ..assemble(&inputs, outcomes, kept) };
+        results.write(&directory, replaced)?;
         console::print(&summary(&results))?;
         console::print(&format!("\nresults: {}", directory.join(results::FILE).display()))?;
         Ok(Outcome::Done)
@@ -234,7 +247,7 @@ impl Analyze {
     fn settings(&self) -> Settings {
         let defaults = Settings::default();
         Settings {
-            wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { self.q.clone() },
+            wave_numbers: if self.q.is_empty() { defaults.wave_numbers } else { each_once(&self.q) },
             q_max: self.q_max.unwrap_or(defaults.q_max),
             r_max: self.r_max,
             r_bins: self.r_bins.map(Into::into),
@@ -274,8 +287,9 @@ fn check_same_inputs(earlier: Option<&Results>, inputs: &Inputs, data: &str, dir
     }
 }
 
-/// Results of an earlier state of the files, where not all of them are measured again, are kept, but not among the new ones.
-fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<()> {
+/// Results of an earlier state of the files, where not all of them are measured again, are kept, but not among the new ones. Whether there
+/// were such.
+fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<bool> {
     let again = |name: &str| measured.iter().any(|outcome| outcome.name == name);
     let left: Vec<&str> =
         earlier.outcomes.iter().map(|o| o.name.as_str()).filter(|name| !again(name)).collect();
@@ -287,7 +301,7 @@ fn set_aside(earlier: &Results, measured: &[Found], directory: &Path) -> Result<
             older.display()
         ));
     }
-    Ok(())
+    Ok(!left.is_empty())
 }
 
 fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
@@ -296,19 +310,34 @@ fn absolute(inputs: &Inputs) -> Vec<PathBuf> {
 }
 
 /// What was found now, and what earlier analyses found of the other observables.
-fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<Results>) -> Results {
-    let mut all: Vec<Found> = earlier.map_or_else(Vec::new, |e| e.outcomes);
+fn assemble(inputs: &Inputs, outcomes: Vec<Found>, earlier: Option<&Results>) -> Results {
+    let mut all: Vec<Found> = earlier.map_or_else(Vec::new, |e| e.outcomes.clone());
     for outcome in outcomes {
         match all.iter_mut().find(|o| o.name == outcome.name) {
             Some(place) => *place = outcome,
             None => all.push(outcome),
         }
     }
+    let first = &inputs.trajectories[0];
+    let clock = first.clock();
+    let ticks = clock.ticks.first().zip(clock.ticks.last());
+    let group = first.h5md().filter(|reader| reader.groups().len() > 1).map(TrajectoryReader::group);
     all.sort_by_key(|o| OBSERVABLES.iter().position(|e| e.name == o.name));
+    // Those of outcomes that stay as well.
+    let mut notes = inputs.notes();
+    for note in all.iter().flat_map(|outcome| &outcome.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
     Results {
         inputs: absolute(inputs),
+        notes,
         version: env!("CARGO_PKG_VERSION").to_string(),
         command: console::command_line(),
+        atoms: Some(first.particles().species.len()),
+        duration: ticks.map(|(begin, end)| (end - begin) as f64 * clock.tick),
+        group,
         outcomes: all,
         ..Results::default()
     }
@@ -346,6 +375,11 @@ mod tests {
         for wrong in ["4", "GB", "4 apples", "-1GB", "1kB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_wave_number_that_is_given_twice_is_measured_once() {
+        assert_eq!(each_once(&[6.3, 3.7, 6.3, 3.7, 1.0]), [6.3, 3.7, 1.0]);
     }
 
     #[test]

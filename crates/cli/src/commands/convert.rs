@@ -46,7 +46,7 @@ pub struct Convert {
     #[arg(long, value_name = "SYSTEM.data")]
     topology: Option<PathBuf>,
 
-    /// Length of a step of a dump or of an H5MD file of another program [default: that of the file, or 1 fs]
+    /// Length of a step of a dump or of an H5MD file of another program [default: that of the file, or LAMMPS' default in its units, 1 fs in real and metal]
     #[arg(long, value_name = "TIME", value_parser = super::analyze::time)]
     timestep: Option<f64>,
 
@@ -139,9 +139,6 @@ impl Convert {
         for note in dump.notes() {
             console::say(&format!("note: {note}"));
         }
-        if dump.particles().species.is_empty() {
-            bail!("{}: it holds no atoms; dump a group that is not empty", self.input.display());
-        }
         let failed = || format!("{}: cannot be written", self.output.display());
         let file = NewFile::at(&self.output).with_context(failed)?;
         write_dump(file.beside(), &dump, &chosen)?;
@@ -172,6 +169,7 @@ impl Convert {
         }
         let topology = self.topology.as_deref().map(lammps_data::describe).transpose()?;
         let mut notes = reader.notes();
+        notes.extend(reader.velocity_note());
         let particles = particles_of(&reader, topology.as_ref(), &mut notes)?;
         for note in notes {
             console::say(&format!("note: {note}"));
@@ -247,20 +245,22 @@ impl Convert {
     }
 }
 
-/// Positions and images as the dump has them, counted from the corner of the cell; unwrapped positions as wrapped ones with images, so that no reader has to guess.
+/// Positions and images as they are understood, counted from the corner of the cell; unwrapped positions as wrapped ones with images, so that no reader has to guess.
 fn write_dump(path: &Path, dump: &DumpTrajectory, chosen: &[usize]) -> Result<()> {
     let particles = dump.particles();
-    let first = dump.read(0)?;
     let header = PlainHeader {
         names: particles.names.clone(),
         species: particles.species.clone(),
         molecules: particles.molecules.clone(),
         masses: particles.masses.clone(),
         charges: None,
-        images: first.unwrapped || first.images.is_some(),
+        images: dump.knows_crossings(),
     };
     let periodic = dump.periodic();
     let mut writer = PlainWriter::create(path, &header)?.with_boundary(periodic)?;
+    if let Some(ids) = dump.ids() {
+        writer = writer.with_ids(ids)?;
+    }
     for &index in chosen {
         let frame = dump.read(index)?;
         let corner = dump.corner(&frame);

@@ -14,7 +14,7 @@ use vitrion_core::units::{Dimension, parse_quantity};
 use vitrion_report::temperature_page::{self, TemperatureFits};
 use vitrion_report::{files, own, temperature_figure};
 
-use crate::{Outcome, console};
+use crate::{Outcome, console, trajectories};
 
 /// The page, in the directory of the tables.
 pub const PAGE: &str = "fit.html";
@@ -214,7 +214,7 @@ fn directory(run: &Path) -> PathBuf {
 }
 
 fn read(run: &Path) -> Result<Results> {
-    match Results::read(&directory(run))? {
+    match trajectories::results(&directory(run))? {
         Some(results) => Ok(results),
         None => bail!(
             "{}: holds no results; measure first with `vitrion analyze {}`",

@@ -49,10 +49,13 @@ fn describe(path: &Path, group: Option<&str>) -> Result<String> {
         );
     }
     match kind {
-        FileKind::Hdf5 => match Results::of_file(path)? {
-            Some(results) => Ok(results_in_words(path, &results)),
-            None => trajectory(path, group),
-        },
+        FileKind::Hdf5 => {
+            probe::check(&[path.to_path_buf()])?;
+            match Results::of_file(path)? {
+                Some(results) => Ok(results_in_words(path, &results)),
+                None => trajectory(path, group),
+            }
+        }
         FileKind::Dump => info_lammps::dump(path),
         FileKind::LammpsData => info_lammps::data(path),
         FileKind::Checkpoint => checkpoint_header(path),
@@ -121,7 +124,6 @@ fn results_in_words(path: &Path, results: &Results) -> String {
 }
 
 fn trajectory(path: &Path, group: Option<&str>) -> Result<String> {
-    probe::check(&[path.to_path_buf()])?;
     let groups = groups_in(path)?;
     if group.is_none() && groups.len() > 1 && groups.iter().all(|g| g.name != "all") {
         let each = groups.iter().map(|g| trajectory(path, Some(&g.name)));

@@ -56,7 +56,7 @@ impl Report {
         if !directory.join(results::FILE).exists() {
             Analyze::all_of(&self.run)?.execute()?;
         }
-        let Some(results) = Results::read(&directory)? else {
+        let Some(results) = trajectories::results(&directory)? else {
             bail!("{}: no results were written; run `vitrion analyze` first", directory.display());
         };
         let files = files_of(&self.run, &results)?;
@@ -128,18 +128,9 @@ fn check_up_to_date(path: &Path, results: &Results, files: &[PathBuf]) -> Result
 /// What the results do not say: from the trajectories and the configuration.
 fn facts(run: &Path, results: &Results, files: &[PathBuf]) -> Result<Facts> {
     let first = files.first().context("the results name no trajectory; analyse the run again")?;
-    probe::check(std::slice::from_ref(first))?;
-    // The group that was analysed, of an H5MD file that has several.
-    let mut words = results.command.split(' ').skip_while(|word| *word != "--group").skip(1);
-    let reader = TrajectoryReader::open_group(first, words.next())?;
-    let stage = trajectories::stage(&reader, (!results.stage.is_empty()).then_some(&results.stage[..]))?;
-    let frames = trajectories::frames_of(&reader, stage.as_ref());
-    let duration = match (frames.first(), frames.last()) {
-        // Where the user said how long a step is, the file does not know.
-        (Some(&first), Some(&last)) if !results.command.contains("--timestep") => {
-            Some(reader.time(last) - reader.time(first))
-        }
-        _ => None,
+    let (stage, atoms, duration) = match results.atoms {
+        Some(atoms) => (results.stage.clone(), atoms, results.duration),
+        None => from_the_file(first, results)?,
     };
     let configuration = run.join("config.toml");
     let text = std::fs::read_to_string(&configuration).unwrap_or_default();
@@ -159,13 +150,27 @@ fn facts(run: &Path, results: &Results, files: &[PathBuf]) -> Result<Facts> {
     }
     Ok(Facts {
         title: title(&text).unwrap_or_else(|| run.display().to_string()),
-        stage: stage.as_ref().map_or(String::new(), |s| s.name.clone()),
+        stage,
         temperature,
         duration,
-        atoms: reader.particles(),
+        atoms,
         replicas: files.len(),
         provenance,
     })
+}
+
+/// Stage, atoms and duration (ps), which results of earlier versions do not say: of a run of Vitrion, which has no groups to choose from
+/// and no other time step.
+fn from_the_file(path: &Path, results: &Results) -> Result<(String, usize, Option<f64>)> {
+    probe::check(&[path.to_path_buf()])?;
+    let reader = TrajectoryReader::open(path).with_context(|| {
+        format!("the results are of an earlier version; analyse again with `{}`", results.command)
+    })?;
+    let stage = trajectories::stage(&reader, (!results.stage.is_empty()).then_some(&results.stage[..]))?;
+    let frames = trajectories::frames_of(&reader, stage.as_ref());
+    let ends = frames.first().zip(frames.last()).filter(|_| reader.is_own());
+    let duration = ends.map(|(first, last)| reader.time(*last) - reader.time(*first));
+    Ok((stage.map_or(String::new(), |s| s.name), reader.particles(), duration))
 }
 
 /// The mean temperature (K) of all replicas in the stage, where they have the same.

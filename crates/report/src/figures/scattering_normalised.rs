@@ -157,8 +157,13 @@ mod tests {
                 &[("all", 0.95, tau_of_all), ("J only moves", f64::NAN, f64::NAN)],
             ),
         ];
-        let outcome =
-            Outcome { name: "all".to_string(), key: String::new(), reused: false, result: Ok(tables) };
+        let outcome = Outcome {
+            name: "all".to_string(),
+            key: String::new(),
+            notes: Vec::new(),
+            reused: false,
+            result: Ok(tables),
+        };
         Results { outcomes: vec![outcome], ..Results::default() }
     }
 

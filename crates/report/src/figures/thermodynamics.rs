@@ -89,7 +89,13 @@ mod tests {
             .real("standard_error", "", vec![f64::NAN, 4.0])
             .text("verdict", vec!["not determined: no break".into(), "determined".into()]);
         let result = Ok(vec![density, transition]);
-        let outcome = Outcome { name: "thermodynamics".into(), key: String::new(), reused: false, result };
+        let outcome = Outcome {
+            name: "thermodynamics".into(),
+            key: String::new(),
+            notes: Vec::new(),
+            reused: false,
+            result,
+        };
         let results = Results { outcomes: vec![outcome], ..Results::default() };
         let panel = panel(&Source { results: &results, facts: &Facts::default() });
         assert!(panel.drawing.unwrap().inline().contains("341 K"));

@@ -77,6 +77,24 @@ impl Source<'_> {
         }
     }
 
+    /// Lees-Edwards boundaries, whose images are shifted along the shear: ESPResSo writes `lees_edwards/offset`, which is zero without shear.
+    ///
+    /// # Errors
+    /// An offset that is not zero: neither the box nor `image` says where images then are.
+    pub fn check_shear(&self, frames: usize) -> Result<(), H5mdError> {
+        let Some(offset) = self.element("lees_edwards/offset", 1.0)? else { return Ok(()) };
+        for row in 0..if offset.series { offset.rows.min(frames) } else { 1 } {
+            let numbers = offset.numbers(row).map_err(|e| self.error(&offset.name, reason(&e)))?;
+            if let Some(shift) = numbers.iter().find(|x| **x != 0.0) {
+                return Err(self.error(
+                    &offset.name,
+                    format!("it is {shift} in row {row}: systems under shear (Lees-Edwards boundaries) cannot be analysed"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The box of the frames.
     pub fn edges(
         &self,

@@ -1,12 +1,13 @@
 //! The objects in a file: made once, opened again on resume.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hdf5::{Container, File, Group, H5Type, Location};
 use vitrion_core::topology::Topology;
 
 use super::provenance::{Stage, write_stages};
-use super::series::{Rows, Series, attribute, text, texts};
+use super::series::{Rows, Series, attribute, read_rows, text, texts};
 use super::thermo::QUANTITIES;
 use super::writer::{Column, Counts, Header, Table};
 
@@ -388,14 +389,23 @@ pub(super) fn text_attribute(location: &Location, name: &str) -> Option<String> 
 
 /// Words, whichever kind of HDF5 text they are; none where there are numbers.
 pub(super) fn texts_of(container: &Container) -> Option<Vec<String>> {
+    texts_in(container, None)
+}
+
+/// The texts of some rows, or all.
+pub(super) fn texts_in(container: &Container, rows: Option<Range<usize>>) -> Option<Vec<String>> {
     use hdf5::types::{FixedAscii, FixedUnicode, VarLenAscii, VarLenUnicode};
-    fn words<T: hdf5::H5Type + ToString>(container: &Container) -> Option<Vec<String>> {
-        Some(container.read_raw::<T>().ok()?.iter().map(ToString::to_string).collect())
+    fn words<T: H5Type + ToString>(container: &Container, rows: Option<Range<usize>>) -> Option<Vec<String>> {
+        let texts = match rows {
+            Some(rows) => read_rows::<T>(container, rows),
+            None => container.read_raw::<T>(),
+        };
+        Some(texts.ok()?.iter().map(ToString::to_string).collect())
     }
-    words::<VarLenUnicode>(container)
-        .or_else(|| words::<VarLenAscii>(container))
-        .or_else(|| words::<FixedUnicode<64>>(container))
-        .or_else(|| words::<FixedAscii<64>>(container))
+    words::<VarLenUnicode>(container, rows.clone())
+        .or_else(|| words::<VarLenAscii>(container, rows.clone()))
+        .or_else(|| words::<FixedUnicode<64>>(container, rows.clone()))
+        .or_else(|| words::<FixedAscii<64>>(container, rows))
 }
 
 fn write_h5md_group(file: &File, header: &Header) -> hdf5::Result<()> {

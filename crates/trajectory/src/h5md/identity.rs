@@ -3,6 +3,8 @@
 //! Particles are put in the order of their ids in every frame. A row whose id is the fill value that the file defines for `id`,
 //! negative, or the largest number of its type is a placeholder and holds no particle (specification 1.1, "id").
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use hdf5::types::{IntSize, TypeDescriptor};
 
 use super::moments::{Moments, Rows};
@@ -19,18 +21,23 @@ pub(super) struct Identity {
     /// Rows that a frame has, with those that hold no particle.
     pub places: usize,
     /// Per particle: its row, if it is the same in all frames.
-    constant: Option<Vec<usize>>,
+    constant: Option<Order>,
+    /// The last row that was sorted: positions, images and velocities of a frame ask for the same one.
+    last: Mutex<Option<(usize, Order)>>,
 }
+
+/// Per particle: its row.
+pub(super) type Order = Arc<[usize]>;
 
 impl Identity {
     /// Reads all ids once: the same particles must be there at every moment.
     pub fn new(element: Element, position: &Moments, frames: usize) -> Result<Self, String> {
         let rows = element.rows_of(position, frames)?;
         let absent = absent_ids(&element);
-        let mut identity =
-            Self { element, rows, absent, ids: Vec::new(), places: 0, constant: Some(Vec::new()) };
+        let (constant, last) = (Some(Order::from([])), Mutex::new(None));
+        let mut identity = Self { element, rows, absent, ids: Vec::new(), places: 0, constant, last };
         for row in 0..if identity.element.series { identity.element.rows } else { 1 } {
-            let order = identity.read(row).map_err(|e| format!("row {row}: {e}"))?;
+            let order = identity.check(row).map_err(|e| format!("row {row}: {e}"))?;
             if row == 0 {
                 identity.constant = Some(order);
             } else if identity.constant.as_ref().is_some_and(|first| *first != order) {
@@ -40,12 +47,18 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Per particle: its row in row `row` of `id`.
-    fn read(&mut self, row: usize) -> Result<Vec<usize>, String> {
+    /// Per particle: its row in row `row` of `id`; the ids; rows that it has.
+    fn read(&self, row: usize) -> Result<(Order, Vec<i64>, usize), String> {
         let ids: Vec<i64> = self.element.raw(row).map_err(|e| reason(&e))?;
         let (order, sorted) = sorted(&ids, &self.absent)?;
+        Ok((order.into(), sorted, ids.len()))
+    }
+
+    /// The same, if its particles are those of the first row, from which they are taken.
+    fn check(&mut self, row: usize) -> Result<Order, String> {
+        let (order, sorted, places) = self.read(row)?;
         if row == 0 {
-            (self.ids, self.places) = (sorted, ids.len());
+            (self.ids, self.places) = (sorted, places);
             return Ok(order);
         }
         if sorted == self.ids {
@@ -71,7 +84,7 @@ impl Identity {
     }
 
     /// Per particle: its row in a frame.
-    pub fn order(&self, frame: usize) -> Result<Vec<usize>, String> {
+    pub fn order(&self, frame: usize) -> Result<Order, String> {
         if let Some(order) = &self.constant {
             return Ok(order.clone());
         }
@@ -79,9 +92,14 @@ impl Identity {
         self.order_of_row(row)
     }
 
-    fn order_of_row(&self, row: usize) -> Result<Vec<usize>, String> {
-        let ids: Vec<i64> = self.element.raw(row).map_err(|e| reason(&e))?;
-        sorted(&ids, &self.absent).map(|(order, _)| order)
+    fn order_of_row(&self, row: usize) -> Result<Order, String> {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, order)) = last().as_ref().filter(|(of, _)| *of == row) {
+            return Ok(order.clone());
+        }
+        let (order, ..) = self.read(row)?;
+        *last() = Some((row, order.clone()));
+        Ok(order)
     }
 
     /// How rows of another element belong to rows of `id`.
@@ -93,7 +111,7 @@ impl Identity {
     }
 
     /// Per particle: its row in row `row` of another element, whose rows belong to those of `id` by `rows`.
-    pub fn order_in(&self, rows: &Rows, row: usize) -> Result<Vec<usize>, String> {
+    pub fn order_in(&self, rows: &Rows, row: usize) -> Result<Order, String> {
         if let Some(order) = &self.constant {
             return Ok(order.clone());
         }
@@ -108,7 +126,7 @@ impl Identity {
         }
         let first = self.order_of_row(0)?;
         for row in 1..self.element.rows {
-            if !self.order_of_row(row)?.iter().zip(&first).all(|(now, before)| same(*now, *before)) {
+            if !self.order_of_row(row)?.iter().zip(first.iter()).all(|(now, before)| same(*now, *before)) {
                 return Ok(false);
             }
         }

@@ -49,6 +49,7 @@ mod species;
 mod summary;
 mod thermo;
 mod timing;
+mod touch;
 mod units;
 pub mod writer;
 
@@ -60,15 +61,17 @@ use std::path::{Path, PathBuf};
 pub use groups::{GroupSummary, groups_in};
 pub use journal::{BeforeCheckpoint, before_checkpoint};
 pub use plain::{PlainHeader, PlainWriter};
+pub use plausible::{AtOnce, announces_too_much};
 pub use provenance::{Extension, Provenance, Stage};
 pub use reader::{ReadFrame, SpeciesTable, TrajectoryReader};
 pub use resume::{Resume, Standing, Watch};
 pub use summary::Summary;
 pub use thermo::{QUANTITIES, Quantity};
+pub use touch::touch;
 pub use writer::{Column, Counts, Frame, Header, Table, TrajectoryWriter};
 
 /// Why a trajectory cannot be written or read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum H5mdError {
     /// The file to be created is there.
     #[error("{}: exists already, and is not overwritten; resume the run that wrote it, or give another directory", path.display())]
@@ -144,6 +147,16 @@ pub enum H5mdError {
         what: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The unit of something is none that it can be read in.
+    #[error("{}: cannot read `{what}`: {found}; write it in units that have a size, such as nm, ps, u, or products of them (`nm ps-1`)", path.display())]
+    Unit {
+        /// The file.
+        path: PathBuf,
+        /// Path of the object within the file.
+        what: String,
+        /// What its unit is.
+        found: String,
     },
     /// A frame that does not exist was asked for.
     #[error("{}: there is no frame {frame}; frames are numbered from 0 and there are {frames}", path.display())]

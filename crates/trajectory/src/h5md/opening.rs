@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::moments::Moments;
 use super::plausible;
 use super::reader::{LARGEST_TAIL, Timed, TrajectoryReader, is_own};
-use super::source::{Element, Source, check_size};
+use super::source::{Element, Source};
 use super::species::{self, FixedOrder};
 use super::timing::Timing;
 use super::{H5mdError, missing, options, reason, units};
@@ -55,6 +55,10 @@ impl TrajectoryReader {
         let own = is_own(&file);
         let found = groups::all(path, &file, group)?;
         let particles = groups::choose(path, &found, group)?.clone();
+        // It may be one of more groups than are looked at without being asked.
+        if let Some((what, reason)) = plausible::too_much_in(&particles) {
+            return Err(H5mdError::Read { path: path.to_path_buf(), what, reason });
+        }
         let groups: Vec<GroupSummary> = found.into_iter().map(|(_, summary)| summary).collect();
         let source = Source { path, group: &particles };
         let mut notes = Vec::new();
@@ -66,22 +70,26 @@ impl TrajectoryReader {
             let wanted = if position.series { "frames x particles x 3" } else { "particles x 3" };
             return Err(source.error(&position.name, format!("its shape is {shape:?}, not {wanted}")));
         }
-        check_size(&position.value).map_err(|e| source.error(&position.name, e))?;
         let rows = if position.series { shape[0] } else { 1 };
         let mut boundary = source.boundary()?;
         let timing = Timing::new(&source, &position)?;
         let mut edges = source.element("box/edges", timing.scale)?;
-        let unit = |e: &Element| e.unit.clone();
-        let mut units = vec![unit(&position), timing.unit.clone(), edges.as_ref().and_then(unit)];
+        // Of what there is: an element that is missing lacks no unit.
+        let mut units = vec![position.unit.clone()];
+        units.extend(position.moments.times.is_some().then(|| timing.unit.clone()));
+        units.extend(edges.as_ref().map(|edges| edges.unit.clone()));
         units.dedup();
         scale_lengths(&source, &mut position, edges.as_mut(), &mut notes)?;
         check_unit_system(path, &file, &units)?;
         let mut frames = rows.min(position.moments.len());
         let mut velocity = source.element("velocity", timing.scale)?;
-        let mut velocity_unit = None;
+        let (mut velocity_unit, mut without_unit) = (None, false);
         if let Some(element) = &mut velocity {
             match source.unit_scale(element, units::VELOCITY) {
-                Ok(scale) => element.scale = scale.unwrap_or(position.scale / timing.scale),
+                Ok(scale) => {
+                    without_unit = scale.is_none();
+                    element.scale = scale.unwrap_or(position.scale / timing.scale);
+                }
                 Err(error) => velocity_unit = Some(error),
             }
         }
@@ -98,11 +106,11 @@ impl TrajectoryReader {
             }
         }
         if own {
-            // A scalar in the place of a series has no rows.
-            let rows = |e: &Element| e.value.shape().first().copied().unwrap_or(0);
+            // Rows that are complete, with their step and time; a scalar in the place of a series has none.
+            let rows = |e: &Element| if e.series { e.rows } else { 0 };
             let length = |e: &Option<Element>| e.as_ref().map_or(usize::MAX, rows);
-            frames =
-                [length(&velocity), length(&images), length(&centres)].into_iter().fold(frames, usize::min);
+            let each = [length(&velocity), length(&images), length(&centres), length(&edges)];
+            frames = each.into_iter().fold(frames, usize::min);
         }
         let identity = source.element("id", timing.scale)?;
         let identity = identity.map(|element| {
@@ -124,7 +132,14 @@ impl TrajectoryReader {
         if boundary.periodic != [true; 3] && frames > 0 {
             boundary.extent = extent(&position).map_err(|e| source.error(&position.name, reason(&e)))?;
         }
+        source.check_shear(frames)?;
         let edges = source.edges(edges, &boundary, &position.moments, frames, &mut notes)?;
+        if !own && frames < rows {
+            let n = rows - frames;
+            notes.push(format!(
+                "the last frames ({n}) lack a step, a time, an image or ids, and are left out"
+            ));
+        }
         if !own && !boundary.said && !matches!(edges, Edges::None) {
             notes.push(format!(
                 "{} does not say along which edges the system repeats itself (`boundary`): along all is assumed",
@@ -142,6 +157,7 @@ impl TrajectoryReader {
             particles,
             groups,
             position,
+            velocity_without_unit: without_unit && velocity.is_some(),
             velocity,
             velocity_unit,
             images,

@@ -64,6 +64,17 @@ impl PlainWriter {
         Ok(self)
     }
 
+    /// Names the particles by ids, one an atom, as their source does; without this call they have none.
+    pub fn with_ids(self, ids: &[u64]) -> Result<Self, H5mdError> {
+        let write = || -> hdf5::Result<()> {
+            let ids: Vec<i64> = ids.iter().map(|id| id.cast_signed()).collect();
+            self.file.group("particles/all")?.new_dataset_builder().with_data(&ids).create("id")?;
+            Ok(())
+        };
+        write().map_err(write_error(&self.path, "the ids"))?;
+        Ok(self)
+    }
+
     fn begin(path: &Path, header: &PlainHeader) -> hdf5::Result<Self> {
         let file = options().create(path)?;
         let h5md = file.create_group("h5md")?;
@@ -144,6 +155,27 @@ mod tests {
     use crate::h5md::TrajectoryReader;
 
     #[test]
+    fn ids_beyond_the_number_of_atoms_are_those_of_a_part() {
+        let directory = tempfile::tempdir().unwrap();
+        let header = PlainHeader {
+            names: vec!["N".into()],
+            species: vec![0; 3],
+            molecules: None,
+            masses: None,
+            charges: None,
+            images: false,
+        };
+        for (name, ids, whole) in [("part", [1, 2, 4], false), ("from-0", [0, 1, 2], true)] {
+            let path = directory.path().join(name);
+            let mut writer = PlainWriter::create(&path, &header).unwrap().with_ids(&ids).unwrap();
+            writer.append(0, 0.0, &Cell::cubic(10.0).unwrap(), &[DVec3::ONE; 3], None).unwrap();
+            writer.finish().unwrap();
+            let reader = TrajectoryReader::open(&path).unwrap();
+            assert_eq!((reader.particles(), reader.is_whole()), (3, whole), "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.h5");
@@ -155,7 +187,7 @@ mod tests {
             charges: None,
             images: true,
         };
-        let mut writer = PlainWriter::create(&path, &header).unwrap();
+        let mut writer = PlainWriter::create(&path, &header).unwrap().with_ids(&[1, 2, 3]).unwrap();
         let cell = Cell::cubic(10.0).unwrap();
         let positions = [0.1, 2.5, 9.9].map(DVec3::splat);
         let images = [DVec3::ZERO, DVec3::new(-1.0, 0.0, 2.0), DVec3::ONE];
@@ -171,5 +203,6 @@ mod tests {
         assert_eq!(reader.species().unwrap().unwrap().names, ["N", "O"]);
         assert_eq!(reader.molecules().unwrap().unwrap(), [0, 0, 1]);
         assert_eq!(reader.cell(0).unwrap().unwrap(), cell);
+        assert!(reader.ids() == Some(&[1, 2, 3]) && reader.is_whole());
     }
 }

@@ -17,7 +17,7 @@ use super::identity::Identity;
 use super::moments::Rows;
 use super::source::{Element, Source};
 use super::species::{self, FixedOrder, Labels};
-use super::timing::Timing;
+use super::timing::{self, Timing};
 use super::{H5mdError, missing, reason, units};
 
 /// Trailing frames that may be incomplete after a kill.
@@ -62,6 +62,8 @@ pub struct TrajectoryReader {
     pub(super) velocity: Option<Timed>,
     /// Why velocities cannot be read.
     pub(super) velocity_unit: Option<H5mdError>,
+    /// Whether they are in the units of length and time of the positions.
+    pub(super) velocity_without_unit: bool,
     pub(super) images: Option<Timed>,
     pub(super) centres: Option<Element>,
     pub(super) identity: Option<Identity>,
@@ -110,7 +112,22 @@ impl TrajectoryReader {
             });
         }
         self.timing.settle(&self.path, self.frames, Some(timestep));
+        if self.velocity_without_unit
+            && let Some((element, _)) = &mut self.velocity
+        {
+            element.scale = self.position.scale / self.timing.unit_of_velocities(self.frames);
+        }
         Ok(())
+    }
+
+    /// What is assumed of velocities; none where the file says it, or has none.
+    pub fn velocity_note(&self) -> Option<String> {
+        let (element, _) = self.velocity.as_ref().filter(|_| self.velocity_without_unit)?;
+        Some(format!(
+            "{} has no unit: that of the positions per {} ps is taken",
+            element.name,
+            timing::plain(self.timing.unit_of_velocities(self.frames))
+        ))
     }
 
     pub(super) fn source(&self) -> Source<'_> {
@@ -147,9 +164,13 @@ impl TrajectoryReader {
         is_own(&self.file)
     }
 
-    /// Whether these are all particles, as far as the file says: there is no other group, or this one is called `all`.
+    /// Whether these are all particles, as far as the file says: there is no other group, or this one is called `all`; and its ids
+    /// have no gaps.
     pub fn is_whole(&self) -> bool {
-        self.is_own() || self.groups.len() == 1 || self.group() == "all"
+        let gaps = self.ids().is_some_and(|ids| {
+            ids.last().is_some_and(|last| usize::try_from(*last).is_ok_and(|last| last > ids.len()))
+        });
+        self.is_own() || (!gaps && (self.groups.len() == 1 || self.group() == "all"))
     }
 
     /// Along which edges of the box the system repeats itself; along none where there is no box.
@@ -205,9 +226,7 @@ impl TrajectoryReader {
             (Some((element, rows)), None) => {
                 rows.exact(index).map(|row| self.vectors(element, row, index)).transpose()?
             }
-            (Some(_), Some(error)) => {
-                return Err(self.error(&self.source().name("velocity"), error.to_string()));
-            }
+            (Some(_), Some(error)) => return Err(error.clone()),
             (None, _) => None,
         };
         Ok(ReadFrame {
@@ -314,7 +333,7 @@ impl TrajectoryReader {
     }
 
     pub(super) fn error(&self, what: &str, reason: String) -> H5mdError {
-        H5mdError::Read { path: self.path.clone(), what: what.to_string(), reason }
+        self.source().error(what, reason)
     }
 
     /// Species of the particles: numbers, words or an enumerated type, fixed or the same at all moments; none where the file has
@@ -343,9 +362,13 @@ impl TrajectoryReader {
 
     /// A number a particle, e.g. `mass` or `charge`, the same at all moments; none where the file has none.
     pub fn particle_property(&self, name: &str) -> Result<Option<Vec<f64>>, H5mdError> {
+        Ok(self.numbers_of_particles(name)?.map(|(_, numbers)| numbers))
+    }
+
+    fn numbers_of_particles(&self, name: &str) -> Result<Option<(Element, Vec<f64>)>, H5mdError> {
         match self.said_of_particles(name)? {
             None => Ok(None),
-            Some((Labels::Numbers(numbers), _)) => Ok(Some(numbers)),
+            Some((Labels::Numbers(numbers), element)) => Ok(Some((element, numbers))),
             Some((Labels::Words(_), element)) => {
                 Err(self.error(&element.name, "it is text, where numbers are expected".to_string()))
             }
@@ -354,10 +377,9 @@ impl TrajectoryReader {
 
     /// Masses of the particles (u); none where the file has none. Without a unit they are taken for u.
     pub fn masses(&self) -> Result<Option<Vec<f64>>, H5mdError> {
-        let Some(element) = self.source().element("mass", self.timing.scale)? else { return Ok(None) };
+        let Some((element, masses)) = self.numbers_of_particles("mass")? else { return Ok(None) };
         let scale = self.source().unit_scale(&element, units::MASS)?.unwrap_or(1.0);
-        let masses = self.particle_property("mass")?;
-        Ok(masses.map(|masses| masses.into_iter().map(|m| m * scale).collect()))
+        Ok(Some(masses.into_iter().map(|m| m * scale).collect()))
     }
 
     /// Molecule of each particle, numbered from 0 in the order of their numbers in the file; none where the file has none.

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{
-    Dataset, Extent, Extents, Group, H5Type, Hyperslab, Location, Selection, SimpleExtents, SliceOrIndex,
+    Container, Dataset, Extent, Extents, Group, H5Type, Hyperslab, Location, Selection, SimpleExtents,
+    SliceOrIndex,
 };
 use ndarray::{ArrayViewD, IxDyn};
 
@@ -257,13 +258,13 @@ impl<T: H5Type> Series<T> {
 }
 
 /// Reads rows of a dataset of any rank.
-pub(super) fn read_rows<T: H5Type>(dataset: &Dataset, rows: Range<usize>) -> hdf5::Result<Vec<T>> {
+pub(super) fn read_rows<T: H5Type>(dataset: &Container, rows: Range<usize>) -> hdf5::Result<Vec<T>> {
     let array = dataset.read_slice::<T, _, IxDyn>(rows_of(dataset, rows))?;
     // Just read, so that its elements lie in order from the first one on.
     Ok(array.into_raw_vec_and_offset().0)
 }
 
-fn rows_of(dataset: &Dataset, rows: Range<usize>) -> Selection {
+fn rows_of(dataset: &Container, rows: Range<usize>) -> Selection {
     let mut slabs = vec![SliceOrIndex::from(rows)];
     slabs.extend((1..dataset.ndim()).map(|_| SliceOrIndex::from(..)));
     Selection::from(Hyperslab::from(slabs))

@@ -9,12 +9,7 @@ use super::elements::texts_of;
 use super::moments::{Clock, Moments, Rows};
 use super::series::read_rows;
 use super::units::{self, Dimension};
-use super::{H5mdError, reason};
-
-/// A compressed dataset is at most so many times larger than its bytes in the file (the limit of deflate).
-const LARGEST_COMPRESSION: u64 = 1032;
-/// Below this size (bytes) a dataset may be read whatever the file holds of it.
-const HARMLESS: u64 = 1 << 24;
+use super::{H5mdError, plausible, reason};
 
 /// One element: a dataset (fixed), or a group with `value` (a row a moment).
 pub(super) struct Element {
@@ -31,6 +26,8 @@ pub(super) struct Element {
     pub rows: usize,
     /// When they were written.
     pub moments: Moments,
+    /// Unit of their times.
+    pub time_unit: Option<String>,
 }
 
 impl Element {
@@ -96,17 +93,6 @@ pub(super) fn broken_link(group: &Group, name: &str) -> Option<String> {
     })
 }
 
-/// A dataset that claims more than the file can hold.
-pub(super) fn check_size(dataset: &Dataset) -> Result<(), String> {
-    let item = dataset.dtype().map_or(8, |t| t.size() as u64);
-    let claimed = dataset.shape().iter().fold(item, |product, n| product.saturating_mul(*n as u64));
-    let held = dataset.storage_size();
-    if claimed <= HARMLESS || claimed / LARGEST_COMPRESSION <= held {
-        return Ok(());
-    }
-    Err(format!("its shape is {:?}, but the file holds only {held} bytes of it", dataset.shape()))
-}
-
 /// One group of particles while it is opened.
 pub(super) struct Source<'a> {
     pub path: &'a Path,
@@ -142,7 +128,8 @@ impl Source<'_> {
         if let Ok(value) = parent.dataset(leaf) {
             let (name, moments) = (self.name(name), Moments::default());
             let unit = self.unit_of(&name, &[&value])?;
-            return Ok(Some(Element { name, value, unit, scale: 1.0, series: false, rows: 1, moments }));
+            let (scale, series, rows, time_unit) = (1.0, false, 1, None);
+            return Ok(Some(Element { name, value, unit, scale, series, rows, moments, time_unit }));
         }
         let what = self.name(&format!("{name}/value"));
         let group = parent.group(leaf).map_err(|e| self.error(&self.name(name), reason(&e)))?;
@@ -155,17 +142,21 @@ impl Source<'_> {
         };
         let steps = self.clock(&group, name, "step", rows)?;
         let times = self.clock(&group, name, "time", rows)?;
-        let times = match times {
-            None => None,
+        let (times, time_unit) = match times {
+            None => (None, None),
             Some((clock, unit)) => {
-                let scale = self.scale(&format!("{name}/time"), unit, units::TIME)?;
-                Some(clock.scaled(scale.unwrap_or(time_scale)))
+                let scale = self.scale(&self.name(&format!("{name}/time")), unit.clone(), units::TIME)?;
+                (Some(clock.scaled(scale.unwrap_or(time_scale))), unit)
             }
         };
         let unit = self.unit_of(&what, &[&value, &group])?;
         let moments = Moments { steps: steps.map(|(clock, _)| clock), times };
         let rows = rows.min(moments.len());
-        Ok(Some(Element { name: what, value, unit, scale: 1.0, series: true, rows, moments }))
+        if let Some(reason) = plausible::too_many(&value, rows) {
+            return Err(self.error(&what, reason));
+        }
+        let (name, scale, series) = (what, 1.0, true);
+        Ok(Some(Element { name, value, unit, scale, series, rows, moments, time_unit }))
     }
 
     /// The unit of a dataset: its attribute `unit`; some programs write `units`, or one beside the group.
@@ -186,7 +177,15 @@ impl Source<'_> {
         let Some(unit) = unit else { return Ok(None) };
         match units::scale(&unit, of) {
             Some(scale) => Ok(Some(scale)),
-            None => Err(self.error(what, format!("its unit `{unit}` is not known here"))),
+            None => Err(H5mdError::Unit {
+                path: self.path.to_path_buf(),
+                what: what.to_string(),
+                found: if units::is_number(&unit) {
+                    format!("its unit `{unit}` says that it has none, as in reduced units")
+                } else {
+                    format!("its unit `{unit}` is not known here as one of {}", units::name(of))
+                },
+            }),
         }
     }
 
@@ -211,7 +210,6 @@ impl Source<'_> {
             return Err(self.error(&what, broken));
         }
         let dataset = group.dataset(name).map_err(|e| self.error(&what, reason(&e)))?;
-        check_size(&dataset).map_err(|e| self.error(&what, e))?;
         let values = dataset.read_raw::<f64>().map_err(|e| self.error(&what, reason(&e)))?;
         let unit = self.unit_of(&what, &[&dataset])?;
         // A scalar is an increment; so is a single number for many rows, as some libraries write scalars.

@@ -5,13 +5,13 @@
 use hdf5::Dataset;
 use hdf5::types::TypeDescriptor;
 
-use super::elements::texts_of;
+use super::elements::{texts_in, texts_of};
 use super::identity::Identity;
-use super::source::{Element, check_size};
+use super::source::Element;
 use super::{SpeciesTable, reason};
 
 /// What an element says of the rows of a frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Labels {
     Numbers(Vec<f64>),
     Words(Vec<String>),
@@ -34,8 +34,19 @@ impl Labels {
 
     pub fn same(&self, a: usize, b: usize) -> bool {
         match self {
-            Self::Numbers(numbers) => numbers[a] == numbers[b],
+            Self::Numbers(numbers) => same_number(numbers[a], numbers[b]),
             Self::Words(words) => words[a] == words[b],
+        }
+    }
+
+    /// Whether another row says the same of everything.
+    fn agrees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Numbers(a), Self::Numbers(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_number(*a, *b))
+            }
+            (Self::Words(a), Self::Words(b)) => a == b,
+            _ => false,
         }
     }
 
@@ -47,13 +58,18 @@ impl Labels {
     }
 }
 
+/// A mass that is no number is so at all moments.
+fn same_number(a: f64, b: f64) -> bool {
+    a == b || a.is_nan() && b.is_nan()
+}
+
 /// One row of an element, in the order of the file.
 pub(super) fn labels(element: &Element, row: usize) -> Result<Labels, String> {
-    check_size(&element.value)?;
     if is_text(&element.value) {
-        let words = texts_of(&element.value).ok_or("its text cannot be read")?;
-        let n = if element.series { words.len() / element.value.shape()[0].max(1) } else { words.len() };
-        return Ok(Labels::Words(words[row * n..(row + 1) * n].to_vec()));
+        let rows = element.series.then_some(row..row + 1);
+        return texts_in(&element.value, rows)
+            .map(Labels::Words)
+            .ok_or("its text cannot be read".to_string());
     }
     element.numbers(row).map(Labels::Numbers).map_err(|e| reason(&e))
 }
@@ -128,7 +144,7 @@ fn unchanged(
     element: &Element,
     row: usize,
 ) -> Result<(), String> {
-    if first == now {
+    if first.agrees(now) {
         return Ok(());
     }
     let particle = (0..first.len().min(now.len())).find(|i| first.show(*i) != now.show(*i)).unwrap_or(0);

@@ -70,7 +70,7 @@ impl TrajectoryReader {
             incomplete_frames: self.incomplete,
             groups: self.groups().to_vec(),
             group: self.group(),
-            notes: self.notes().into_iter().chain(odd).collect(),
+            notes: self.notes().into_iter().chain(self.velocity_note()).chain(odd).collect(),
             units: self.units().to_vec(),
             particles: self.particles(),
             species,

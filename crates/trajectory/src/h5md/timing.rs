@@ -35,10 +35,7 @@ impl Timing {
     /// From the moments of the positions.
     pub fn new(source: &Source, position: &Element) -> Result<Self, H5mdError> {
         let place = source.name("position/time");
-        let unit = match source.group.dataset("position/time") {
-            Ok(time) => source.unit_of(&place, &[&time])?,
-            Err(_) => None,
-        };
+        let unit = position.time_unit.clone();
         let scale = source.scale(&place, unit.clone(), units::TIME)?.unwrap_or(1.0);
         let (steps, own) = (position.moments.steps.clone(), position.moments.times.clone());
         Ok(Self { steps, times: None, own, timestep: FEMTOSECOND, scale, unit, place, notes: Vec::new() })
@@ -87,6 +84,20 @@ impl Timing {
         }
     }
 
+    /// The unit of time (ps) of velocities that name none: that of the file's times; where these have none either, what the user's time step
+    /// makes of it, as far as the first and the last of `frames` frames tell, else 1.
+    pub fn unit_of_velocities(&self, frames: usize) -> f64 {
+        let (None, None, Some(own), Some(last)) = (&self.unit, &self.times, &self.own, frames.checked_sub(1))
+        else {
+            return self.scale;
+        };
+        let from_first = (self.step(last) - self.step(0), own.at(last) - own.at(0));
+        // One frame: since the beginning of the run.
+        let (steps, times) = if last > 0 { from_first } else { (self.step(0), own.at(0)) };
+        let unit = steps as f64 * self.timestep / times;
+        if unit.is_finite() && unit > 0.0 { unit } else { self.scale }
+    }
+
     fn without_unit(&self, times: &Clock, frames: usize) -> String {
         let steps = (self.step(frames - 1) - self.step(0)) as f64;
         let step = plain((times.at(frames - 1) - times.at(0)) / steps);
@@ -114,6 +125,6 @@ impl Timing {
 }
 
 /// Without the digits that arithmetic leaves.
-fn plain(x: f64) -> f64 {
+pub(super) fn plain(x: f64) -> f64 {
     (x * 1e9).round() / 1e9
 }

@@ -13,8 +13,27 @@ pub(super) const VELOCITY: Dimension = [1, -1, 0];
 pub(super) const MASS: Dimension = [0, 0, 1];
 pub(super) const NUMBER: Dimension = [0, 0, 0];
 
+/// What is measured in a dimension, for messages.
+pub(super) fn name(dimension: Dimension) -> &'static str {
+    match dimension {
+        LENGTH => "length",
+        TIME => "time",
+        VELOCITY => "velocity",
+        MASS => "mass",
+        _ => "what is here",
+    }
+}
+
+/// Whether a unit says that there is none.
+pub(super) fn is_number(unit: &str) -> bool {
+    let word = unit.trim().to_ascii_lowercase();
+    ["dimensionless", "none", "reduced", "lj"].contains(&word.as_str()) || scale(unit, NUMBER).is_some()
+}
+
 /// Bohr radius (angstrom), CODATA 2018.
 const BOHR: f64 = 0.529_177_210_903;
+/// The time unit of CHARMM (ps), sqrt(u A^2 mol / kcal) as its source has it.
+const AKMA: f64 = 4.888_821e-2;
 /// Avogadro's number: exact.
 const AVOGADRO: f64 = 6.022_140_76e23;
 
@@ -87,11 +106,12 @@ fn factor_of(symbol: &str) -> Option<Factor> {
         return of(number, 0, NUMBER);
     }
     match symbol {
-        "A" | "Ang" | "ang" | "angstrom" | "Angstrom" | "ANGSTROM" | "angstroms" | "Angstroms" | "\u{c5}"
-        | "\u{212b}" | "\u{c5}ngstr\u{f6}m" => of(1.0, 0, LENGTH),
+        "A" | "Ang" | "ang" | "ANGSTROM" | "\u{c5}" | "A\u{30a}" | "\u{212b}" => of(1.0, 0, LENGTH),
+        "AKMA" => of(AKMA, 0, TIME),
         "bohr" | "Bohr" | "a0" | "a_0" => of(BOHR, 0, LENGTH),
         "u" | "amu" | "Da" | "dalton" => of(1.0, 0, MASS),
         "mol" => of(AVOGADRO, 0, NUMBER),
+        _ if is_angstrom(symbol) => of(1.0, 0, LENGTH),
         _ => {
             let (symbol, prefix) = base(&symbol.replace(['\u{b5}', '\u{3bc}'], "u"))?;
             match symbol {
@@ -103,11 +123,25 @@ fn factor_of(symbol: &str) -> Option<Factor> {
     }
 }
 
+/// The word, with or without its rings and dots, and with either way to write them.
+fn is_angstrom(symbol: &str) -> bool {
+    let plain: String = symbol
+        .chars()
+        .filter(|c| !['\u{30a}', '\u{308}'].contains(c))
+        .map(|c| match c {
+            '\u{c5}' | '\u{e5}' | '\u{212b}' | 'A' => 'a',
+            '\u{f6}' => 'o',
+            other => other,
+        })
+        .collect();
+    ["angstrom", "angstroms", "angstroem"].contains(&plain.as_str())
+}
+
 /// Metre, second or gram, and the power of ten of its prefix.
 fn base(symbol: &str) -> Option<(char, i32)> {
     let symbol = match symbol {
         "meter" | "metre" => "m",
-        "second" | "seconds" => "s",
+        "second" | "seconds" | "sec" => "s",
         "picosecond" | "picoseconds" => "ps",
         "femtosecond" | "femtoseconds" => "fs",
         "nanosecond" | "nanoseconds" => "ns",
@@ -135,14 +169,26 @@ mod tests {
             ("m", 1e10),
             ("A", 1.0),
             ("\u{c5}", 1.0),
+            ("A\u{30a}", 1.0),
+            ("\u{e5}ngstr\u{f6}m", 1.0),
+            ("A\u{30a}ngstro\u{308}m", 1.0),
+            ("Angstroem", 1.0),
+            ("angstroms", 1.0),
             ("um", 1e4),
             ("0.1 nm", 1.0),
         ] {
             assert_eq!(scale(unit, LENGTH), Some(value), "{unit}");
         }
-        for (unit, value) in
-            [("ps", 1.0), ("fs", 1e-3), ("ns", 1e3), ("us", 1e6), ("s", 1e12), ("60 s", 6e13)]
-        {
+        for (unit, value) in [
+            ("ps", 1.0),
+            ("fs", 1e-3),
+            ("ns", 1e3),
+            ("us", 1e6),
+            ("s", 1e12),
+            ("sec", 1e12),
+            ("AKMA", AKMA),
+            ("60 s", 6e13),
+        ] {
             assert_eq!(scale(unit, TIME), Some(value), "{unit}");
         }
         for (unit, value) in [
@@ -166,6 +212,8 @@ mod tests {
         for unit in ["", "ps", "sigma", "furlong", "nm+2", "nm ps-1", "nm-", "-1 nm", "0 nm", "/"] {
             assert_eq!(scale(unit, LENGTH), None, "{unit}");
         }
+        assert!(["1", "dimensionless", "none"].iter().all(|unit| is_number(unit)));
+        assert!(!["nm", "sigma", ""].iter().any(|unit| is_number(unit)));
         assert_eq!(scale("nm", TIME), None);
         assert_eq!(scale("nm ps", VELOCITY), None);
     }

@@ -2,9 +2,10 @@
 //! (<https://docs.lammps.org/read_data.html>). Styles whose columns differ between its releases (`template`, `dielectric`) are
 //! left out.
 
+use super::Problem;
 use super::atom_types::AtomTypes;
 use super::sections::{Line, Section};
-use super::{Problem, clip};
+use crate::echo::echo;
 
 /// Names of a style and its columns; `...` for any number of them. Image flags may follow.
 const STYLES: [(&str, &str); 22] = [
@@ -31,6 +32,9 @@ const STYLES: [(&str, &str); 22] = [
     ("sph", "id type rho esph cv x y z"),
     ("spin", "id type x y z spx spy spz sp"),
 ];
+/// Other styles of LAMMPS, whose columns are not to be guessed.
+const OTHER_STYLES: [&str; 8] =
+    ["amoeba", "apip", "dielectric", "mesont", "rheo", "rheo/thermal", "template", "wavepacket"];
 /// Styles that are guessed where a file names none, those without a mass of each atom and those with one.
 const GUESSED: ([&str; 5], [&str; 2]) =
     (["full", "molecular", "charge", "atomic", "dipole"], ["sphere", "ellipsoid"]);
@@ -124,19 +128,27 @@ pub(super) fn layout(
         if layout.open && layout.place("molecule").is_none() {
             notes.push(format!(
                 "topology: `Atoms # {}` does not say where molecule ids are: none are read",
-                clip(section.comment)
+                echo(section.comment)
             ));
         }
         return Ok(layout);
     }
-    Layout::of(style).ok_or_else(|| {
+    if let Some(layout) = Layout::of(style) {
+        return Ok(layout);
+    }
+    let unknown = || {
         let known: Vec<&str> = STYLES.iter().map(|(name, _)| *name).collect();
         Problem::at(
             section.line,
-            format!("the columns of atom_style {} are not known", clip(style)),
+            format!("the columns of atom_style {} are not known", echo(style)),
             format!("known are {}, hybrid; LAMMPS: atom_style full, write_data", known.join(", ")),
         )
-    })
+    };
+    // Any other comment may stand there too.
+    if OTHER_STYLES.iter().any(|name| name.eq_ignore_ascii_case(style)) {
+        return Err(unknown());
+    }
+    guess(section, types, notes).map_err(|_| unknown())
 }
 
 /// A style without the name of the package that accelerates it.
@@ -167,7 +179,7 @@ fn guess(section: &Section, types: Option<&AtomTypes>, notes: &mut Vec<String>) 
     }
     let reading = |layout: &Layout| (layout.place("type"), layout.place("molecule"));
     let Some((style, layout)) = candidates.first().cloned() else {
-        let example = section.lines.first().map_or_else(String::new, |line| clip(&line.words.join(" ")));
+        let example = section.lines.first().map_or_else(String::new, |line| echo(&line.words.join(" ")));
         return Err(Problem::at(
             section.line,
             format!(
@@ -185,6 +197,13 @@ fn guess(section: &Section, types: Option<&AtomTypes>, notes: &mut Vec<String>) 
             "name the style, e.g. `Atoms # full`",
         ));
     }
-    notes.push(format!("topology: `Atoms` names no atom style; read as {style} ({})", layout.describe()));
+    let comment = match section.comment {
+        "" => String::new(),
+        comment => format!(" # {}", echo(comment)),
+    };
+    notes.push(format!(
+        "topology: `Atoms{comment}` names no atom style; read as {style} ({})",
+        layout.describe()
+    ));
     Ok(layout)
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Problem;
 use super::numbers::real;
 use super::sections::Section;
+use crate::echo::echo;
 
 /// An atom type.
 #[derive(Debug)]
@@ -45,6 +46,15 @@ impl AtomTypes {
         let mut names: Vec<&str> = self.index.keys().map(String::as_str).collect();
         names.sort_unstable();
         names
+    }
+
+    /// Says of an atom, in `line`, that its type is none of these.
+    pub fn no_mass(&self, line: usize, id: u64, kind: &str) -> Problem {
+        Problem::at(
+            line,
+            format!("atom {id} has type {}, which has no mass", echo(kind)),
+            format!("add it to `Masses`; types there: {}", echo(&self.names().join(", "))),
+        )
     }
 
     fn push(&mut self, kind: AtomType) {

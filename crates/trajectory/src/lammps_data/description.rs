@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::atom_styles::{Layout, layout};
 use super::atom_types::{AtomType, AtomTypes};
-use super::molecules::{Atoms, molecules};
+use super::molecules::{Grouping, molecules};
 use super::numbers::{integer, real};
 use super::parse::{atom_id, no_atoms, read_bonds};
 use super::sections::{Section, Sections, missing};
-use super::{LammpsDataError, Problem, clip, names, text};
+use super::{LammpsDataError, Problem, names, text};
 
 /// Species and molecules of the atoms of a data file, in the order of their ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +81,8 @@ pub(super) fn from_text(text: &str) -> Result<Description, Problem> {
     let of_type: HashMap<usize, usize> = used.iter().copied().zip(named.of_type).collect();
     let species: Vec<usize> = kinds.iter().map(|kind| of_type[kind]).collect();
     let molecule_ids: Vec<u64> = atoms.iter().map(|a| a.molecule).collect();
-    let grouped = Atoms {
+    let grouped = Grouping {
+        source: "topology",
         ids: &ids,
         molecules: layout.place("molecule").is_some().then_some(&molecule_ids[..]),
         species: &species,
@@ -113,13 +114,7 @@ fn in_use(types: &AtomTypes, kinds: &[usize]) -> Vec<usize> {
 }
 
 fn kind_of(atom: &Atom, types: &AtomTypes) -> Result<usize, Problem> {
-    types.find(&atom.kind).ok_or_else(|| {
-        Problem::at(
-            atom.line,
-            format!("atom {} has type {}, which has no mass", atom.id, clip(&atom.kind)),
-            format!("add it to `Masses`; types there: {}", clip(&types.names().join(", "))),
-        )
-    })
+    types.find(&atom.kind).ok_or_else(|| types.no_mass(atom.line, atom.id, &atom.kind))
 }
 
 fn read_atoms(section: &Section, layout: &Layout) -> Result<Vec<Atom>, Problem> {

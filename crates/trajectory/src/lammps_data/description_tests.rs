@@ -212,6 +212,16 @@ fn a_topology_needs_no_charges() {
     assert!(refused.contains("5 columns") && refused.contains("id type q x y z"), "{refused}");
 }
 
+/// A comment of a user is no style, but the columns tell which it is.
+#[test]
+fn a_comment_that_is_no_style_is_passed_over() {
+    let found = ions(" # my ions", IONS, |i, t, q| format!("{i} {t} {q} 1 2 3")).unwrap();
+    let note = "`Atoms # my ions` names no atom style; read as charge";
+    assert!(found.notes.iter().any(|n| n.contains(note)), "{:?}", found.notes);
+    let refused = ions(" # my ions", IONS, |i, t, _| format!("{i} {t} 1 2")).unwrap_err();
+    assert!(refused.contains("atom_style my are not known"), "{refused}");
+}
+
 /// After moltemplate #64 and MDAnalysis #1791.
 #[test]
 fn columns_without_a_style_are_taken_where_only_one_can_be_meant() {

@@ -62,9 +62,7 @@ impl Mass {
         };
         let mut around = near(2.0 * tolerance);
         match (around.next(), around.next()) {
-            (Some((symbol, weight)), None)
-                if (self.value - weight).abs() <= tolerance.min(UNNAMED.max(NAMED)) =>
-            {
+            (Some((symbol, weight)), None) if (self.value - weight).abs() <= tolerance.min(NAMED) => {
                 Some(symbol)
             }
             _ => None,

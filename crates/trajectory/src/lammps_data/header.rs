@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use glam::{DMat3, DVec3};
 use vitrion_core::cell::Cell;
 
+use super::Problem;
 use super::numbers::{check_size, integer, real};
 use super::sections::{Line, Section};
-use super::{Problem, clip};
+use crate::echo::echo;
 
 /// What it says.
 #[derive(Default)]
@@ -55,7 +56,7 @@ impl Header {
             }
             _ => Err(Problem::at(
                 n,
-                format!("`{}` is no header line that is known here", clip(&line.words.join(" "))),
+                format!("`{}` is no header line that is known here", echo(&line.words.join(" "))),
                 "allowed are `N atoms`, `N atom types`, `N bonds` ..., `lo hi xlo xhi` (y, z alike), `xy xz yz xy xz yz`, \
                  then sections; is this a LAMMPS data file?",
             )),
@@ -74,7 +75,7 @@ impl Header {
         };
         self.refused.push(Problem::at(
             line,
-            format!("`{} {}`: {meaning}", clip(count), clip(what)),
+            format!("`{} {}`: {meaning}", echo(count), echo(what)),
             "only point-like atoms with the terms of the force field are simulated; remove them, or set the count to 0",
         ));
     }

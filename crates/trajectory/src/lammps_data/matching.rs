@@ -10,7 +10,8 @@ use vitrion_core::topology::{MoleculeKind, Species, Topology};
 use super::atom_types::{AtomType, AtomTypes};
 use super::molecules::find;
 use super::parse::{Atom, DataFile};
-use super::{LammpsSystem, Problem, clip};
+use super::{LammpsSystem, Problem};
+use crate::echo::echo;
 
 /// Largest difference of masses that still names a species (u).
 const MASS_TOLERANCE: f64 = 0.01;
@@ -65,7 +66,7 @@ fn match_types(types: &AtomTypes, force_field: &ForceField) -> Result<Vec<usize>
 
 fn match_type(atom_type: &AtomType, force_field: &ForceField) -> Result<usize, Problem> {
     let species = &force_field.species;
-    let number = clip(&atom_type.number);
+    let number = echo(&atom_type.number);
     let mass = atom_type.mass.as_ref().map_or(f64::NAN, |(mass, _)| *mass);
     let near = |s: &Species| (s.mass - mass).abs() <= MASS_TOLERANCE;
     if let Some(index) = species.iter().position(|s| Some(s.name.as_str()) == atom_type.name()) {
@@ -106,7 +107,7 @@ fn match_atoms(
     atoms
         .iter()
         .map(|atom| {
-            let kind = types.find(&atom.kind).ok_or_else(|| no_mass(atom, types))?;
+            let kind = types.find(&atom.kind).ok_or_else(|| types.no_mass(atom.line, atom.id, &atom.kind))?;
             let index = species_of_type[kind];
             let species = &force_field.species[index];
             if (atom.charge - species.charge).abs() > CHARGE_TOLERANCE {
@@ -122,14 +123,6 @@ fn match_atoms(
             Ok(index)
         })
         .collect()
-}
-
-fn no_mass(atom: &Atom, types: &AtomTypes) -> Problem {
-    Problem::at(
-        atom.line,
-        format!("atom {} has type {}, which has no mass", atom.id, clip(&atom.kind)),
-        format!("add it to `Masses`; types there: {}", clip(&types.names().join(", "))),
-    )
 }
 
 /// Atoms (indices into the file's list, by rising id) of each molecule, molecules by their smallest id.

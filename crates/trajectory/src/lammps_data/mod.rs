@@ -38,6 +38,7 @@ use vitrion_core::topology::Topology;
 
 pub use description::{Description, describe};
 pub use elements::{atomic_weight, is_element};
+pub use molecules::{Grouping, molecules};
 pub use state::{LARGEST_DEVIATION, NotRigid};
 pub use write::write;
 
@@ -179,19 +180,6 @@ fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
         }
     };
     Err(Problem::in_file(found, remedy))
-}
-
-/// Most characters of a file that messages repeat.
-const LONGEST_ECHO: usize = 80;
-
-/// `text` as messages repeat it: short, without control characters.
-fn clip(text: &str) -> String {
-    let mut clipped: String =
-        text.chars().take(LONGEST_ECHO).map(|c| if c.is_control() { '?' } else { c }).collect();
-    if text.chars().nth(LONGEST_ECHO).is_some() {
-        clipped.push_str("...");
-    }
-    clipped
 }
 
 /// Like [`read`], with the text of the file at hand; errors name it `path`.

@@ -5,8 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Atoms of a file, in the order of their ids.
-pub(super) struct Atoms<'a> {
+use crate::echo::echo;
+
+/// Atoms of a file, in the order of their ids, and what it says of their molecules.
+#[derive(Clone, Copy, Debug)]
+pub struct Grouping<'a> {
+    /// What notes call the file.
+    pub source: &'a str,
+    /// Ids of the atoms, increasing.
     pub ids: &'a [u64],
     /// Molecule ids, if the file has them; 0 for none.
     pub molecules: Option<&'a [u64]>,
@@ -20,7 +26,14 @@ pub(super) struct Atoms<'a> {
 
 /// Per atom: its molecule, from 0 in the order of their first atoms; none where every atom is one of its own. What is assumed is
 /// added to `notes`.
-pub(super) fn molecules(atoms: &Atoms, notes: &mut Vec<String>) -> Option<Vec<usize>> {
+pub fn molecules(atoms: &Grouping, notes: &mut Vec<String>) -> Option<Vec<usize>> {
+    let mut own = Vec::new();
+    let found = grouped(atoms, &mut own);
+    notes.extend(own.into_iter().map(|note| format!("{}: {note}", atoms.source)));
+    found
+}
+
+fn grouped(atoms: &Grouping, notes: &mut Vec<String>) -> Option<Vec<usize>> {
     let n = atoms.ids.len();
     let given = atoms.molecules.filter(|ids| ids.iter().any(|id| *id != 0));
     let parts = connected(atoms);
@@ -31,7 +44,7 @@ pub(super) fn molecules(atoms: &Atoms, notes: &mut Vec<String>) -> Option<Vec<us
         let molecules = number(parts.iter());
         let count = molecules.iter().max().map_or(0, |last| last + 1);
         notes.push(format!(
-            "topology: no atom has a molecule id; molecules are what bonds connect: {count} of {n} atoms"
+            "no atom has a molecule id; molecules are what bonds connect: {count} of {n} atoms"
         ));
         return Some(molecules);
     };
@@ -45,15 +58,15 @@ pub(super) fn molecules(atoms: &Atoms, notes: &mut Vec<String>) -> Option<Vec<us
             };
             let id = if one_for_all { given[0].to_string() } else { String::new() };
             notes.push(format!(
-                "topology: {what}{id} and there are no bonds: every atom is taken as a molecule of its own; if they are \
-                 molecules, list their bonds or give each its own id"
+                "{what}{id} and there are no bonds: every atom is taken as a molecule of its own; if they are \
+                 molecules, give each its own id or list their bonds in a data file"
             ));
             return None;
         }
         several_in_one(atoms, given, notes);
     } else if one_for_all && parts.iter().any(|part| *part != parts[0]) {
         notes.push(format!(
-            "topology: all atoms have the molecule id {}, but bonds do not connect them all: molecules are what bonds connect",
+            "all atoms have the molecule id {}, but bonds do not connect them all: molecules are what bonds connect",
             given[0]
         ));
         return Some(number(parts.iter()));
@@ -79,7 +92,7 @@ fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> Vec<usize> 
 }
 
 /// Per atom: the first atom that bonds connect it with.
-fn connected(atoms: &Atoms) -> Vec<usize> {
+fn connected(atoms: &Grouping) -> Vec<usize> {
     let mut root: Vec<usize> = (0..atoms.ids.len()).collect();
     for bond in atoms.bonds {
         let [Some(a), Some(b)] = bond.map(|id| atoms.ids.binary_search(&id).ok()) else { continue };
@@ -99,7 +112,7 @@ pub(super) fn find(root: &mut [usize], mut i: usize) -> usize {
 }
 
 /// Whether molecule ids only number the species.
-fn one_for_each_species(atoms: &Atoms, given: &[u64]) -> bool {
+fn one_for_each_species(atoms: &Grouping, given: &[u64]) -> bool {
     let of_species: HashMap<usize, u64> = atoms.species.iter().copied().zip(given.iter().copied()).collect();
     let mut ids: Vec<u64> = of_species.values().copied().collect();
     ids.sort_unstable();
@@ -120,7 +133,7 @@ fn members(given: &[u64]) -> BTreeMap<u64, Vec<usize>> {
 }
 
 /// Without bonds: says of molecules that could be several equal ones.
-fn several_in_one(atoms: &Atoms, given: &[u64], notes: &mut Vec<String>) {
+fn several_in_one(atoms: &Grouping, given: &[u64], notes: &mut Vec<String>) {
     let molecules = members(given);
     let counts = |members: &[usize]| {
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
@@ -133,9 +146,9 @@ fn several_in_one(atoms: &Atoms, given: &[u64], notes: &mut Vec<String>) {
     let suspects: Vec<(&u64, &Vec<usize>)> = molecules.iter().filter(|(_, m)| several(m)).collect();
     if let Some((id, members)) = suspects.first() {
         let parts: Vec<String> =
-            counts(members).iter().map(|(s, n)| format!("{n} {}", super::clip(&atoms.names[*s]))).collect();
+            counts(members).iter().map(|(s, n)| format!("{n} {}", echo(&atoms.names[*s]))).collect();
         notes.push(format!(
-            "topology: molecule {id} is {}, with no bonds: taken as one molecule ({} more like it); if they are several, give \
+            "molecule {id} is {}, with no bonds: taken as one molecule ({} more like it); if they are several, give \
              each its own id",
             parts.join(", "),
             suspects.len() - 1
@@ -149,12 +162,12 @@ fn divisor(a: usize, b: usize) -> usize {
 }
 
 /// Says of bonds between molecules.
-fn across(atoms: &Atoms, given: &[u64], notes: &mut Vec<String>) {
+fn across(atoms: &Grouping, given: &[u64], notes: &mut Vec<String>) {
     let id_of = |atom: u64| atoms.ids.binary_search(&atom).ok().map_or(0, |i| given[i]);
     let mut between = atoms.bonds.iter().filter(|[a, b]| id_of(*a) != id_of(*b));
     if let Some([a, b]) = between.next() {
         notes.push(format!(
-            "topology: {} bonds join different molecules, the first one atom {a} of molecule {} and atom {b} of molecule {}; \
+            "{} bonds join different molecules, the first one atom {a} of molecule {} and atom {b} of molecule {}; \
              molecules are taken by their ids",
             between.count() + 1,
             id_of(*a),
@@ -165,7 +178,7 @@ fn across(atoms: &Atoms, given: &[u64], notes: &mut Vec<String>) {
 
 /// With bonds: says of molecules that they do not hold together. Those with bonds in more than one of their parts are several,
 /// which are returned; single atoms beside bonded ones (a site without bonds) stay.
-fn fallen_apart(atoms: &Atoms, given: &[u64], parts: &[usize], notes: &mut Vec<String>) -> HashSet<u64> {
+fn fallen_apart(atoms: &Grouping, given: &[u64], parts: &[usize], notes: &mut Vec<String>) -> HashSet<u64> {
     if atoms.bonds.is_empty() {
         return HashSet::new();
     }
@@ -183,7 +196,7 @@ fn fallen_apart(atoms: &Atoms, given: &[u64], parts: &[usize], notes: &mut Vec<S
     for (list, taken) in [(&split, "so many molecules"), (&kept, "one molecule")] {
         if let Some((id, size, pieces)) = list.first() {
             notes.push(format!(
-                "topology: molecule {id} ({size} atoms) is {pieces} parts that no bond connects: taken as {taken} ({} more like it)",
+                "molecule {id} ({size} atoms) is {pieces} parts that no bond connects: taken as {taken} ({} more like it)",
                 list.len() - 1
             ));
         }

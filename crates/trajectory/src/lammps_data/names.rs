@@ -5,8 +5,8 @@
 //! Types with one name and one mass are one species; with several masses they are several.
 
 use super::atom_types::AtomType;
-use super::clip;
 use super::elements::{Mass, element};
+use crate::echo::echo;
 
 /// Largest difference of the masses (u) of types that are one species under one name.
 const SAME_MASS: f64 = 0.1;
@@ -59,7 +59,7 @@ pub(super) fn species(types: &[&AtomType], notes: &mut Vec<String>) -> Species {
             notes.push(format!(
                 "topology: {} are called {} and are one species",
                 list(&members),
-                clip(&names[i].text)
+                echo(&names[i].text)
             ));
         }
     }
@@ -91,12 +91,12 @@ fn tell_apart(
             }
             found.names[k] = name;
         }
-        let own: Vec<String> = twins.iter().map(|&k| clip(&found.names[k])).collect();
+        let own: Vec<String> = twins.iter().map(|&k| echo(&found.names[k])).collect();
         let members: Vec<&AtomType> = twins.iter().map(|&k| types[first[k]]).collect();
         notes.push(format!(
             "topology: {} are called {}, but have different masses: taken as {}",
             list(&members),
-            clip(&names[i].text),
+            echo(&names[i].text),
             own.join(", ")
         ));
     }
@@ -137,7 +137,7 @@ fn say_contradiction(kind: &AtomType, name: &str, notes: &mut Vec<String>) {
         notes.push(format!(
             "topology: type {} is called {name} but has the mass {value} u, where {name} has {weight} u: an isotope, a united atom, \
              or a wrong name? Weights of X-rays and neutrons are those of {name}",
-            clip(&kind.number)
+            echo(&kind.number)
         ));
     }
 }
@@ -149,7 +149,7 @@ fn say_origins(types: &[&AtomType], names: &[Name], notes: &mut Vec<String>) {
     };
     let texts = |origin: Origin| -> Vec<String> {
         let some = names.iter().filter(|name| name.origin == origin);
-        some.map(|name| clip(&name.text)).collect()
+        some.map(|name| echo(&name.text)).collect()
     };
     let why = "no word beside their masses names an element with them";
     let by_mass = of(Origin::Mass);
@@ -176,7 +176,7 @@ fn symbol_in(word: &str) -> Option<(&'static str, f64)> {
 
 /// `types 2, 3`.
 fn list(types: &[&AtomType]) -> String {
-    let numbers: Vec<String> = types.iter().map(|kind| clip(&kind.number)).collect();
+    let numbers: Vec<String> = types.iter().map(|kind| echo(&kind.number)).collect();
     format!("{} {}", if numbers.len() == 1 { "type" } else { "types" }, some(&numbers))
 }
 

@@ -2,7 +2,8 @@
 
 use glam::DVec3;
 
-use super::{Problem, clip};
+use super::Problem;
+use crate::echo::echo;
 
 /// Beyond this (angstrom, and A/ps) doubles lie farther apart than 1e-7: differences of positions lose their digits.
 const LARGEST: f64 = 1e9;
@@ -12,7 +13,7 @@ pub(super) fn real(line: usize, what: &str, text: &str) -> Result<f64, Problem> 
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err(Problem::at(
             line,
-            format!("the {what} `{}` is no finite number", clip(text)),
+            format!("the {what} `{}` is no finite number", echo(text)),
             "give a decimal number",
         )),
     }
@@ -40,7 +41,7 @@ pub(super) fn integer(line: usize, what: &str, text: &str) -> Result<u64, Proble
     text.parse().map_err(|_| {
         Problem::at(
             line,
-            format!("`{}` for {what} is no whole number from 0 on", clip(text)),
+            format!("`{}` for {what} is no whole number from 0 on", echo(text)),
             "give a whole number",
         )
     })
@@ -50,7 +51,7 @@ pub(super) fn flag(line: usize, text: &str) -> Result<f64, Problem> {
     text.parse::<i32>().map(f64::from).map_err(|_| {
         Problem::at(
             line,
-            format!("the image flag `{}` is no whole number", clip(text)),
+            format!("the image flag `{}` is no whole number", echo(text)),
             "give whole numbers, or none at all",
         )
     })

@@ -8,7 +8,8 @@ use vitrion_core::cell::Cell;
 use super::atom_types::AtomTypes;
 use super::numbers::{check_size, flag, integer, real, shift_exponent, vector};
 use super::sections::{Section, Sections, missing};
-use super::{ListCounts, Problem, clip};
+use super::{ListCounts, Problem};
+use crate::echo::echo;
 
 /// Contents of a data file.
 pub(super) struct DataFile {
@@ -77,7 +78,7 @@ fn read_atoms(section: &Section, cell: &Cell) -> Result<Vec<Atom>, Problem> {
             };
             return Err(Problem::at(
                 section.line,
-                format!("atom_style {}{why}", clip(other)),
+                format!("atom_style {}{why}", echo(other)),
                 "only `full` (with molecule ids) and `charge` (ions alone) are read; LAMMPS: atom_style full, write_data",
             ));
         }

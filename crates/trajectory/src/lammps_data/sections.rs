@@ -1,7 +1,8 @@
 //! From text to a header and sections of lines, nothing yet about what they mean.
 
+use super::Problem;
 use super::header::Header;
-use super::{Problem, clip};
+use crate::echo::echo;
 
 /// Sections that are read.
 const READ: [&str; 8] =
@@ -40,7 +41,7 @@ impl Line<'_> {
     pub fn columns(&self, layout: &str) -> Problem {
         Problem::at(
             self.number,
-            format!("{} columns: `{}`", self.words.len(), clip(&self.words.join(" "))),
+            format!("{} columns: `{}`", self.words.len(), echo(&self.words.join(" "))),
             format!("the columns are `{layout}`"),
         )
     }
@@ -93,7 +94,7 @@ impl<'a> Sections<'a> {
         let in_section = !self.list.is_empty();
         if known || (in_section && after_blank && words_only) {
             if !known {
-                self.unknown.push((line.number, clip(&name)));
+                self.unknown.push((line.number, echo(&name)));
             }
             let Line { number, comment, .. } = line;
             self.list.push(Section { name, line: number, comment, lines: Vec::new() });

@@ -2,9 +2,10 @@
 
 use glam::DVec3;
 
+use super::LARGEST;
 use super::bounds::Bounds;
 use super::index::Fault;
-use super::{LARGEST, echo};
+use crate::echo::echo;
 
 /// What atoms are called: names and, for each atom, which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Columns {
             fractional,
             unwrapped,
             images: triple("ix", "iy", "iz").filter(|_| !unwrapped),
-            kind: column("type"),
+            kind: column("typelabel").or(column("type")),
             element: column("element"),
             molecule: column("mol"),
             mass: column("mass"),

@@ -7,7 +7,8 @@
 use glam::{BVec3, DMat3, DVec3};
 use vitrion_core::cell::Cell;
 
-use super::{LARGEST, echo};
+use super::LARGEST;
+use crate::echo::echo;
 
 /// The box of one frame, in the dump's own units.
 #[derive(Clone, Copy, Debug, PartialEq)]

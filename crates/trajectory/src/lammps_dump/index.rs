@@ -3,8 +3,8 @@
 use std::io::BufRead;
 
 use super::bounds::Bounds;
-use super::echo;
 use super::units::Units;
+use crate::echo::echo;
 
 /// A longer line is no line of a dump (bytes).
 const LONGEST_LINE: u64 = 1 << 20;

@@ -29,8 +29,6 @@ pub use units::Units;
 
 /// Positions and boxes beyond this (angstrom: 100 m) are no numbers that anything was computed with.
 const LARGEST: f64 = 1e12;
-/// Of a line, this much is shown in an error (characters).
-const ECHO: usize = 80;
 
 /// Why a dump cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +86,7 @@ pub struct DumpFrame {
     pub images: Option<Vec<DVec3>>,
     /// Whether positions are unwrapped as they are.
     pub unwrapped: bool,
-    /// Per atom: its `type`, if the file has this column.
+    /// Per atom: its `typelabel`, or else its `type`, if the file has these columns.
     pub types: Option<Labels>,
     /// Per atom: its `element`, if the file has this column.
     pub elements: Option<Labels>,
@@ -106,6 +104,8 @@ pub struct LammpsDump {
     said: Option<Units>,
     /// Steps of frames that repeated the frame before them.
     repeated: Vec<i64>,
+    /// The first frame that would, if it did not count cells anew.
+    recounted: Option<usize>,
 }
 
 impl LammpsDump {
@@ -113,8 +113,13 @@ impl LammpsDump {
     pub fn open(path: &Path) -> Result<Self, LammpsDumpError> {
         let read = |source| LammpsDumpError::Read { path: path.to_path_buf(), source };
         let lines = BufReader::with_capacity(1 << 20, File::open(path).map_err(read)?);
-        let mut dump =
-            Self { path: path.to_path_buf(), index: Index::default(), said: None, repeated: Vec::new() };
+        let mut dump = Self {
+            path: path.to_path_buf(),
+            index: Index::default(),
+            said: None,
+            repeated: Vec::new(),
+            recounted: None,
+        };
         dump.index = match index::scan(lines) {
             Ok(index) => index,
             Err(ScanError::Read(source)) => return Err(read(source)),
@@ -182,6 +187,12 @@ impl LammpsDump {
         &self.repeated
     }
 
+    /// The first frame that shows the moment of the frame before it, but with atoms whole cells away from where that one has
+    /// them, by its images or unwrapped positions: displacements across it are none.
+    pub fn recounted(&self) -> Option<usize> {
+        self.recounted
+    }
+
     /// Names of the columns of the first frame.
     pub fn columns(&self) -> &[String] {
         &self.index.columns
@@ -210,6 +221,12 @@ impl LammpsDump {
     /// Cell of a frame (angstrom).
     pub fn cell(&self, frame: usize) -> Option<Cell> {
         self.index.entries.get(frame).map(|entry| self.scaled(&entry.bounds).0)
+    }
+
+    /// Whether cell and corner are the same in all frames.
+    pub fn has_constant_cell(&self) -> bool {
+        let same = |a: &Bounds, b: &Bounds| a.cell == b.cell && a.origin == b.origin;
+        self.index.entries.windows(2).all(|pair| same(&pair[0].bounds, &pair[1].bounds))
     }
 
     /// Letters of the boundaries of a frame (`p`, `f`, `s`, `m`), two an edge, if its header has them.
@@ -290,20 +307,11 @@ fn parse(bytes: &[u8], entry: &Entry, scale: f64) -> Result<Atoms, Fault> {
         Fault::at(entry.line, "the file has changed while it was read", "try again when its writer is done")
     };
     let (columns, line) =
-        lines.by_ref().find(|(line, _)| line.starts_with("ITEM: ATOMS")).ok_or_else(changed)?;
+        lines.by_ref().find(|(line, _)| line.trim_start().starts_with("ITEM: ATOMS")).ok_or_else(changed)?;
     let names: Vec<&str> = columns.split_whitespace().skip(2).collect();
     let rows: Vec<&str> = lines.map(|(line, _)| line).collect();
     let atoms = atoms::parse(&names, &rows, line + 1, &entry.bounds, scale)?;
     if atoms.ids.len() == entry.atoms { Ok(atoms) } else { Err(changed()) }
-}
-
-/// A line, or the beginning of a long one.
-fn echo(line: &str) -> String {
-    let line = line.trim();
-    match line.char_indices().nth(ECHO) {
-        None => line.to_string(),
-        Some((end, _)) => format!("{}...", &line[..end]),
-    }
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Units {
         }
     }
 
-    /// Length of a step where the input of LAMMPS does not set it (its manual, command `timestep`), in ps.
+    /// Length of a step where the input of LAMMPS does not set it (its manual, command `timestep`), in ps; of `lj` in tau.
     pub fn default_timestep(self) -> f64 {
         match self {
             Self::Lj => 0.005,

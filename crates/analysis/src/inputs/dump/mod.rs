@@ -3,7 +3,7 @@
 //! Species and molecules come from a LAMMPS data file of the same system; without one, from the columns `element` or `type`, and
 //! `mol` (see `atoms`). Times: `ITEM: TIME`, else steps times the time step that the user gives, else times the default of LAMMPS;
 //! and a note says so (see `times`). Positions are unwrapped (`xu`), or followed by `ix iy iz`, or by the shortest
-//! displacement between frames (see `follower`).
+//! displacement between frames (see `follower`); `x` with or without images may be unwrapped too (see `unwrapping`).
 //!
 //! LAMMPS moves the corner of a cell whose size it changes: so that its centre stays. Positions of later frames are moved back with
 //! it: where an atom is, is counted from the corner, along edges that are periodic.
@@ -18,7 +18,8 @@ use glam::{BVec3, DVec3};
 use vitrion_core::cell::Cell;
 use vitrion_trajectory::lammps_dump::{DumpFrame, End, Labels, LammpsDump};
 
-use super::follower::{Crossings, Follower, Moment, SHORTEST_DISPLACEMENT, check_finite};
+use super::follower::{Crossings, Follower, Moment, check_finite};
+use super::unwrapping::{self, Look, Unwrapping};
 use super::{FrameStream, Said, Trajectory};
 use crate::clock::Clock;
 use crate::error::AnalysisError;
@@ -36,6 +37,8 @@ pub struct DumpTrajectory {
     first: DumpFrame,
     /// Whether it has images, which are taken out of it.
     counted: bool,
+    /// How positions become unwrapped.
+    unwrapping: Unwrapping,
     /// Whether molecules are those of the dump.
     own_molecules: bool,
     periodic: BVec3,
@@ -51,15 +54,13 @@ impl DumpTrajectory {
         let label = dump.path().display().to_string();
         check_numbers(&dump, &label)?;
         let periodic = boundary(&dump, &label)?;
+        check_counts(&dump, &label)?;
         let mut first = dump.frame(0)?;
         let mut notes = Vec::new();
         let particles = atoms::particles(&label, &first, said.topology, &mut notes)?;
         ending(&dump, &label, &mut notes);
         if dump.boundary(0).is_none() {
             notes.push("the dump names no boundaries: periodic along all edges is assumed".to_string());
-        }
-        if !first.unwrapped && first.images.is_none() && periodic.any() {
-            notes.push(SHORTEST_DISPLACEMENT.to_string());
         }
         units(&dump, &first, &mut notes);
         let clock = times::clock(&dump, said.timestep, &label, &mut notes)?;
@@ -68,12 +69,67 @@ impl DumpTrajectory {
             && said.topology.is_none_or(|topology| topology.ids.len() <= n);
         let counted = first.images.take().is_some();
         first.positions = Vec::new();
-        let own_molecules = said.topology.is_none();
-        Ok(Self { dump, particles, first, counted, own_molecules, periodic, whole, clock, notes })
+        let own_molecules = said.topology.is_none_or(|topology| topology.molecules.is_none());
+        let unwrapping = Unwrapping::AsIs;
+        let mut trajectory = Self {
+            dump,
+            particles,
+            first,
+            counted,
+            unwrapping,
+            own_molecules,
+            periodic,
+            whole,
+            clock,
+            notes,
+        };
+        if !trajectory.first.unwrapped {
+            trajectory.settle_unwrapping(&label)?;
+        }
+        Ok(trajectory)
+    }
+
+    /// Finds out how positions become unwrapped.
+    fn settle_unwrapping(&mut self, label: &str) -> Result<(), AnalysisError> {
+        let look = |index: usize| -> Result<Option<Look>, AnalysisError> {
+            let frame = self.checked(index)?;
+            let corner = self.corner(&frame);
+            let positions = frame.positions.iter().map(|r| *r - corner).collect();
+            // Along edges that nothing repeats itself along, counts are placeholders.
+            let along = |n: DVec3| DVec3::select(self.periodic, n, DVec3::ZERO);
+            let images = frame.images.map(|images| images.into_iter().map(along).collect());
+            Ok(Some((frame.cell, positions, images)))
+        };
+        let (way, notes) =
+            unwrapping::of_dump(&look, self.dump.frames(), self.periodic.into(), self.counted, label)?;
+        self.unwrapping = way;
+        self.notes.extend(notes);
+        Ok(())
+    }
+
+    /// Whether its frames say which cells atoms have crossed, by images or unwrapped positions.
+    pub fn knows_crossings(&self) -> bool {
+        self.unwrapping != Unwrapping::ShortestDisplacement
+    }
+
+    /// Ids of the atoms, increasing; none where the file has none.
+    pub fn ids(&self) -> Option<&[u64]> {
+        self.first.has_ids.then_some(&self.first.ids)
+    }
+
+    /// A frame that holds the same atoms as the first. Its positions are unwrapped as they are, or have images, or neither, whatever
+    /// the columns are called.
+    pub fn read(&self, index: usize) -> Result<DumpFrame, AnalysisError> {
+        let frame = self.checked(index)?;
+        Ok(match self.unwrapping {
+            Unwrapping::AsIs => DumpFrame { unwrapped: true, images: None, ..frame },
+            Unwrapping::ShortestDisplacement => DumpFrame { images: None, ..frame },
+            Unwrapping::Images | Unwrapping::Centres => frame,
+        })
     }
 
     /// A frame as the dump has it, which holds the same atoms as the first.
-    pub fn read(&self, index: usize) -> Result<DumpFrame, AnalysisError> {
+    fn checked(&self, index: usize) -> Result<DumpFrame, AnalysisError> {
         let frame = self.dump.frame(index)?;
         let problem = |found: String, remedy: &str| {
             Err(AnalysisError::input(&self.label(), format!("frame {index} {found}"), remedy))
@@ -170,6 +226,20 @@ fn check_numbers(dump: &LammpsDump, label: &str) -> Result<(), AnalysisError> {
             "dump the same atoms in every frame (a group that does not change; were atoms lost?)",
         )),
     }
+}
+
+/// No frame counts cells otherwise than the one before, which it repeats.
+fn check_counts(dump: &LammpsDump, label: &str) -> Result<(), AnalysisError> {
+    let Some(frame) = dump.recounted() else { return Ok(()) };
+    let step = dump.steps()[frame];
+    Err(AnalysisError::input(
+        label,
+        format!(
+            "frame {frame} repeats the frame before (step {step}), but has atoms whole cells away: the run that begins there counts \
+             the cells that are crossed (`ix iy iz`, `xu yu zu`) anew"
+        ),
+        "split the file there, and analyse the parts one by one; or dump wrapped positions without images (`x y z`), by which atoms are followed from frame to frame",
+    ))
 }
 
 /// Along which edges the system repeats itself: the same in all frames that say so.
@@ -280,7 +350,7 @@ impl FrameStream for Stream<'_> {
         };
         let moment =
             Moment { cell: &frame.cell, origin: frame.origin, positions: &frame.positions, crossings };
-        let places = self.follower.next(&moment);
+        let places = self.follower.next(&moment).map_err(|turned| turned.at(&trajectory.label(), index))?;
         check_finite(&trajectory.label(), index, places.iter())?;
         let centres: Vec<DVec3> = trajectory.particles.centres.iter().map(|&a| places[a]).collect();
         self.next += 1;
@@ -294,6 +364,15 @@ impl FrameStream for Stream<'_> {
             unwrapped: if needs.unwrapped { places.into() } else { Arc::new([]) },
             centres: if needs.centres { centres.into() } else { Arc::new([]) },
         })
+    }
+
+    fn pass(&mut self, frames: usize) -> Result<(), AnalysisError> {
+        // Where an atom is depends on no frame before then.
+        if self.trajectory.knows_crossings() && self.trajectory.dump.has_constant_cell() {
+            self.next += frames;
+            return Ok(());
+        }
+        (0..frames).try_for_each(|_| self.next(Needs::NOTHING).map(|_| ()))
     }
 }
 
@@ -334,5 +413,33 @@ mod tests {
         };
         assert!(dump(&[1, 2, 3], Some(&topology)).is_whole());
         assert!(!dump(&[1, 2], Some(&topology)).is_whole());
+    }
+
+    #[test]
+    fn frames_are_passed_without_being_read_where_atoms_are_known_without_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let write = |edges: [f64; 4]| {
+            let frame = |(step, (edge, word)): (usize, (f64, &str))| {
+                format!(
+                    "ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n0 {edge}\n0 9\n0 9\nITEM: ATOMS id type xu yu zu\n1 1 {word} 1 1\n"
+                )
+            };
+            let words = ["8", "9.5", "broken", "12"];
+            let text: String = edges.into_iter().zip(words).enumerate().map(frame).collect();
+            std::fs::write(&path, text).unwrap();
+            DumpTrajectory::new(LammpsDump::open(&path).unwrap(), Said::default()).unwrap()
+        };
+        let constant = write([9.0; 4]);
+        let mut stream = constant.stream();
+        assert_eq!(stream.next(Needs::UNWRAPPED).unwrap().unwrapped[0].x, 8.0);
+        stream.pass(2).unwrap();
+        let frame = stream.next(Needs::UNWRAPPED).unwrap();
+        assert_eq!((frame.unwrapped[0].x, frame.tick), (12.0, 3));
+        // Displacements are summed up where the cell changes.
+        let changing = write([9.0, 9.1, 9.2, 9.3]);
+        let mut stream = changing.stream();
+        stream.next(Needs::UNWRAPPED).unwrap();
+        assert!(stream.pass(2).err().unwrap().to_string().contains("`broken` is no number"));
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn clock(
             }
             Ordering::Equal | Ordering::Greater => {
                 format!(
-                    "frame {frame} (step {now}) is not later than the one before, by `ITEM: TIME`, or too far from zero to be counted"
+                    "frame {frame} (step {now}) is not later than the one before, by `ITEM: TIME`, or too far from zero to be counted (2.3 s where times are not proportional to steps)"
                 )
             }
         };

@@ -244,6 +244,32 @@ fn frames_come_back_while_the_file_is_written_and_after() {
     assert_eq!(table.column("lag").unwrap()[1000], 8.0);
 }
 
+#[test]
+fn a_frame_without_its_box_or_its_velocities_was_never_completed() {
+    let (_directory, path) = in_directory("run.h5");
+    let mut writer = TrajectoryWriter::create(&path, &header()).unwrap();
+    (0..4).for_each(|index| append(&mut writer, index).unwrap());
+    drop(writer);
+    assert_eq!(TrajectoryReader::open(&path).unwrap().frames(), 4);
+    let altered = |name: &str, alter: &dyn Fn(&hdf5::Group)| {
+        let copy = path.with_file_name(name);
+        std::fs::copy(&path, &copy).unwrap();
+        let file = hdf5::File::open_rw(&copy).unwrap();
+        alter(&file.group("particles/all").unwrap());
+        drop(file);
+        let reader = TrajectoryReader::open(&copy).unwrap();
+        assert_eq!((reader.frames(), reader.incomplete_frames()), (3, 1), "{name}");
+        assert_frame(&reader.frame(2).unwrap(), 2);
+    };
+    altered("box.h5", &|all| all.dataset("box/edges/value").unwrap().resize((3, 3, 3)).unwrap());
+    altered("velocity.h5", &|all| {
+        let velocity = all.group("velocity").unwrap();
+        let steps = velocity.dataset("step").unwrap().read_raw::<i64>().unwrap();
+        velocity.unlink("step").unwrap();
+        velocity.new_dataset_builder().with_data(&steps[..3]).create("step").unwrap();
+    });
+}
+
 /// Needs a Python with MDAnalysis and h5py, named by `VITRION_PYTHON`; without it nothing is tested.
 #[test]
 fn standard_tools_open_the_file_while_it_is_written_and_after() {
