@@ -368,22 +368,31 @@ pub enum BeforeCheckpoint {
 }
 
 /// Whether a trajectory may hold rows, says its journal. The first checkpoint comes after the first seal and before the first row, and the
-/// seal says how long the trajectory was.
+/// seal says how long the trajectory was. Anything that is not as a run leaves it that was cut off before that may be the rest of rows.
 pub fn before_checkpoint(trajectory: &Path) -> BeforeCheckpoint {
     let path = path_of(trajectory);
     if path.symlink_metadata().is_err() {
         return BeforeCheckpoint::NoJournal;
     }
+    // A trajectory gets its name when its journal, with its first record, is on the disk.
+    let begun = trajectory.symlink_metadata().is_ok();
     let look = || -> Option<bool> {
-        let mut records = Records::open(&path).ok()?.ok()?;
-        let (mut sealed, mut length) = (false, None);
+        let mut records = match Records::open(&path).ok()? {
+            Ok(records) => records,
+            Err(_) => return Some(begun || !is_torn(&path, 0)),
+        };
+        let (mut first, mut sealed, mut length) = (true, false, None);
         while let Some(record) = records.next().ok()? {
+            first = false;
             match record {
                 Record::Begin(_) => {}
                 Record::Seal(counts) if counts.rows_in_all() == 0 => sealed = true,
                 Record::Length(bytes) => length = Some(bytes),
                 _ => return Some(true),
             }
+        }
+        if first && begun || !is_torn(&path, records.at) {
+            return Some(true);
         }
         // Of earlier versions: nobody knows.
         let grown = || Some(std::fs::metadata(trajectory).ok()?.len() != length?);
@@ -393,6 +402,32 @@ pub fn before_checkpoint(trajectory: &Path) -> BeforeCheckpoint {
         Some(false) => BeforeCheckpoint::Nothing,
         _ => BeforeCheckpoint::Rows,
     }
+}
+
+/// Whether the end of a journal, from this byte on, is what a kill or a power cut leaves of something that was being written: nothing, zeros in
+/// its place, or a part of it. A record that is whole, but not what was written, is damaged, not torn.
+fn is_torn(path: &Path, at: u64) -> bool {
+    /// Neither a first record nor a seal without rows is longer.
+    const MOST: u64 = 1 << 26;
+    let read = || -> io::Result<Option<Vec<u8>>> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len().saturating_sub(at);
+        if length > MOST {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, at)?;
+        Ok(Some(bytes))
+    };
+    let Ok(Some(bytes)) = read() else { return false };
+    if bytes.iter().all(|byte| *byte == 0) {
+        return true;
+    }
+    if at == 0 {
+        return MAGIC.starts_with(&bytes);
+    }
+    let length = bytes.first_chunk().map(|length| u32::from_le_bytes(*length));
+    length.is_none_or(|length| length <= LONGEST && bytes.len() < 8 + length as usize)
 }
 
 /// Reads the records up to the seal that was found, those of rows cut where the rows of the checkpoint end, and only the stress

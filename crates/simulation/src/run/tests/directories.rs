@@ -122,6 +122,49 @@ fn frames_after_a_first_checkpoint_that_is_lost_are_not_removed() {
     assert!(files(&path) == before);
 }
 
+/// The journal is made first, and its trajectory has no name until it is on the disk.
+#[test]
+fn a_run_that_was_cut_off_while_it_began_a_journal_begins_again_and_a_damaged_journal_is_kept() {
+    let case = Case::new();
+    let whole = case.run("whole").0.unwrap();
+    case.kill_before("run", 0);
+    let path = case.home.path().join("run");
+    let journal = path.join("replica-001.journal");
+    let bytes = std::fs::read(&journal).unwrap();
+    let first = 18 + 8 + u32::from_le_bytes(bytes[18..22].try_into().unwrap()) as usize;
+    let begun = files(&path);
+    for length in [0, 5, 18, 20, 26, 100, first - 1, first] {
+        for zeros in [false, true] {
+            for (name, bytes) in &begun {
+                std::fs::write(path.join(name), bytes).unwrap();
+            }
+            std::fs::remove_file(path.join("replica-001.h5")).unwrap();
+            let mut torn = bytes[..length].to_vec();
+            if zeros && [0, 18].contains(&length) {
+                torn.resize(4096, 0);
+            }
+            std::fs::write(&journal, torn).unwrap();
+            case.kill_before("run", 0);
+        }
+    }
+    same(&case.run("run").0.unwrap(), &whole, "from the beginning");
+    // With rows behind it the first record is damaged, not torn, whether its trajectory is there or not.
+    let mut bytes = std::fs::read(&journal).unwrap();
+    bytes[30] ^= 1;
+    std::fs::write(&journal, &bytes).unwrap();
+    for names in [
+        &["checkpoint", "checkpoint.previous", "replica-000.h5", "replica-000.journal"][..],
+        &["replica-001.h5"][..],
+    ] {
+        for name in names {
+            std::fs::remove_file(path.join(name)).unwrap();
+        }
+        let before = files(&path);
+        assert!(matches!(case.run("run").0, Err(RunError::NoCheckpoint { .. })), "{names:?}");
+        assert!(files(&path) == before);
+    }
+}
+
 #[test]
 fn a_checkpoint_of_a_run_that_began_from_something_else_is_refused() {
     let case = Case::new();
