@@ -377,9 +377,8 @@ pub fn before_checkpoint(trajectory: &Path) -> BeforeCheckpoint {
     // A trajectory gets its name when its journal, with its first record, is on the disk.
     let begun = trajectory.symlink_metadata().is_ok();
     let look = || -> Option<bool> {
-        let mut records = match Records::open(&path).ok()? {
-            Ok(records) => records,
-            Err(_) => return Some(begun || !is_torn(&path, 0)),
+        let Ok(mut records) = Records::open(&path).ok()? else {
+            return Some(begun || !is_torn(&path, 0));
         };
         let (mut first, mut sealed, mut length) = (true, false, None);
         while let Some(record) = records.next().ok()? {
